@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One entry of the recipient memory: its record, its age, what may replace it (DESIGN section 4).
+ *
+ * The age of what was accepted counts only time in which the domain was observed up, so that no
+ * outage, however long, makes a known recipient a stranger (promise P1). Pure; any thread.
+ */
+#ifndef BACKUPMX_CORE_RECIPIENT_H
+#define BACKUPMX_CORE_RECIPIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/decision.h"
+#include "core/mail_address.h"
+#include "core/rcpt_answer.h"
+
+enum recipient_kind {
+	RECIPIENT_KIND_VALID = 1,
+	RECIPIENT_KIND_INVALID = 2,
+	RECIPIENT_KIND_CATCH_ALL = 3,	 /* the domain's entry: any local part is accepted */
+	RECIPIENT_KIND_NO_CATCH_ALL = 4, /* the domain's entry: an invented local part was refused */
+};
+
+enum recipient_source {
+	RECIPIENT_SOURCE_NONE,
+	RECIPIENT_SOURCE_CALLOUT,
+	RECIPIENT_SOURCE_IMPORT,
+	RECIPIENT_SOURCE_FILE, /* recipients_file: never in a record */
+};
+
+struct recipient_record {
+	enum recipient_kind kind;
+	enum recipient_source source;
+	bool brief;	     /* an invalid one without a control: 10 minutes at most */
+	int64_t verified;    /* seconds since 1970 */
+	int64_t verified_up; /* the domain's observed-up clock then, seconds */
+};
+
+struct recipient_rules { /* seconds; keys of [recipients] */
+	int64_t valid_ttl, valid_refresh, valid_max_age, invalid_ttl, catch_all_ttl;
+};
+
+struct recipient_clock {
+	int64_t now;	 /* seconds since 1970 */
+	int64_t up;	 /* the domain's observed-up clock, seconds */
+	bool primary_up; /* the domain counts as up now */
+};
+
+#define RECIPIENT_RECORD_SIZE 12
+#define RECIPIENT_KEY_MAX (MAIL_DOMAIN_MAX + 1 + MAIL_LOCAL_MAX)
+
+/* Keys sort by domain, so that one domain's entries are one run: "domain\0local". The domain's own
+ * entry (catch-all or not) has an empty local part. Returns the length. */
+size_t recipient_key(char *buffer, const char *domain, const char *local);
+
+void recipient_record_write(const struct recipient_record *record,
+			    unsigned char bytes[RECIPIENT_RECORD_SIZE]);
+/* False for foreign or damaged bytes: then there is no record, never a wrong one. */
+bool recipient_record_read(struct recipient_record *record, const unsigned char *bytes,
+			   size_t length);
+
+/* What the record says at this moment; RECIPIENT_UNKNOWN when it has expired. */
+enum recipient_status recipient_status_now(const struct recipient_record *record,
+					   const struct recipient_rules *rules,
+					   const struct recipient_clock *clock);
+
+/* True when the entry should be asked for again in the background although it still counts. */
+bool recipient_wants_refresh(const struct recipient_record *record,
+			     const struct recipient_rules *rules,
+			     const struct recipient_clock *clock);
+
+/* When the record stops to count by the wall clock if the domain stays up; seconds since 1970. */
+int64_t recipient_expires(const struct recipient_record *record,
+			  const struct recipient_rules *rules, const struct recipient_clock *clock);
+
+/* Seconds of observed up time since it was verified. */
+int64_t recipient_age_up(const struct recipient_record *record, const struct recipient_clock *clock);
+
+/* The record that a verdict makes, given the one there is (NULL: none). False when nothing is to be
+ * written: no answer never clobbers an answer, and a refusal without a control doesn't clobber a
+ * recipient that counts as valid. */
+bool recipient_learn(const struct recipient_record *old, enum rcpt_verdict verdict,
+		     const struct recipient_rules *rules, const struct recipient_clock *clock,
+		     struct recipient_record *learned);
+
+const char *recipient_source_name(enum recipient_source source);
+
+#endif

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A small mail world for tests and for the demo: hosts in namespaces of their own, a real DNS
+# server, a real Postfix as primary MX, a real Postfix as backup MX with the milter, a client that
+# speaks SMTP. `with Lab() as lab:` brings it up in about a second and takes it down in all cases.
+
+from .host import Host, run_quietly
+from .lab import Lab
+from .milter import Milter, SanitizerReport
+from .scripted_smtp import Behaviour, ScriptedSmtp
+from .smtp_client import Reply, SmtpSession
+from .wait import Timeout, wait_until
+
+__all__ = [
+    "Behaviour",
+    "Host",
+    "Lab",
+    "Milter",
+    "Reply",
+    "SanitizerReport",
+    "ScriptedSmtp",
+    "SmtpSession",
+    "Timeout",
+    "run_quietly",
+    "wait_until",
+]
