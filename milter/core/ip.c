@@ -12,8 +12,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define V4_BITS 32
-#define V6_BITS 128
+#define V4_BITS	    32
+#define V6_BITS	    128
 #define MAPPED_BITS 96 /* of ::ffff:0:0/96, RFC 4291 2.5.5.2 */
 
 static const uint8_t mapped_prefix[MAPPED_BITS / 8] = { [10] = 0xff, [11] = 0xff };

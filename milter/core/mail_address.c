@@ -199,7 +199,8 @@ static bool is_domain_name(const char *domain)
 	size_t label = 0;
 
 	for (const char *c = domain; *c != '\0'; c++) {
-		if (*c == '.' ? label == 0 : !(is_alnum(*c) || is_8bit(*c) || *c == '-' || *c == '_'))
+		if (*c == '.' ? label == 0
+			      : !(is_alnum(*c) || is_8bit(*c) || *c == '-' || *c == '_'))
 			return false;
 		label = *c == '.' ? 0 : label + 1;
 		if (label > LABEL_MAX)
@@ -277,8 +278,8 @@ static bool skip_source_route(struct piece *path)
 	return path->length > 0 && path->start[0] != '@';
 }
 
-/* The '@' that counts is the last one; one within a quoted local part has the quote's end behind it,
- * so that the domain would not be one. Returns the path's length where there is none. */
+/* The '@' that counts is the last one; one within a quoted local part has the quote's end behind
+ * it, so that the domain would not be one. Returns the path's length where there is none. */
 static size_t find_at(struct piece path)
 {
 	size_t i = path.length;
@@ -302,8 +303,8 @@ static bool read_mailbox(struct piece path, struct mail_address *out)
 		out->kind = MAIL_ADDRESS_MAILBOX;
 		return read_domain(domain, out);
 	}
-	out->kind = strcasecmp(out->local, "postmaster") == 0 ? MAIL_ADDRESS_POSTMASTER :
-								MAIL_ADDRESS_LOCAL_ONLY;
+	out->kind = strcasecmp(out->local, "postmaster") == 0 ? MAIL_ADDRESS_POSTMASTER
+							      : MAIL_ADDRESS_LOCAL_ONLY;
 	return true;
 }
 
@@ -356,7 +357,8 @@ static bool is_list_name(const char *local)
 	static const char request[] = "-request";
 	size_t length = strlen(local);
 
-	if (strcasecmp(local, "mailer-daemon") == 0 || strncasecmp(local, owner, sizeof(owner) - 1) == 0)
+	if (strcasecmp(local, "mailer-daemon") == 0 ||
+	    strncasecmp(local, owner, sizeof(owner) - 1) == 0)
 		return true;
 	return length >= sizeof(request) - 1 &&
 	       strcasecmp(local + length - (sizeof(request) - 1), request) == 0;
@@ -369,8 +371,6 @@ bool mail_local_without_detail(const char *local, const char *delimiters, char *
 	/* The inside of a quoted local part is nobody's detail. */
 	if (local[0] == '"' || length == 0 || local[length] == '\0' || length >= size)
 		return false;
-	if (strcasecmp(local, "postmaster") == 0)
-		return false;
 	if (strchr(delimiters, '-') != NULL && is_list_name(local))
 		return false;
 	memcpy(out, local, length);
@@ -380,14 +380,73 @@ bool mail_local_without_detail(const char *local, const char *delimiters, char *
 
 /* ---- senders ---- */
 
-/* Steps over `count` fields, each behind one of SRS's separators or BATV's. NULL when there aren't
- * so many, or nothing is behind them. */
-static const char *skip_fields(const char *c, unsigned count)
+/* Behind the next '='; NULL when there is none or nothing follows it. */
+static const char *behind_field(const char *c)
 {
-	for (unsigned i = 0; i < count && c != NULL; i++) {
-		c = strpbrk(c, "=+-");
-		if (c != NULL)
-			c++;
+	const char *end = c != NULL ? strchr(c, '=') : NULL;
+
+	return end != NULL && end[1] != '\0' ? end + 1 : NULL;
+}
+
+/* Behind `name` and one of `separators`; NULL when `local` doesn't begin so. */
+static const char *behind_name(const char *local, const char *name, const char *separators)
+{
+	size_t length = strlen(name);
+
+	if (strncasecmp(local, name, length) != 0 || local[length] == '\0')
+		return NULL;
+	return strchr(separators, local[length]) != NULL ? local + length + 1 : NULL;
+}
+
+/* BATV: prvs=TAG=local */
+static const char *without_batv(const char *local)
+{
+	const char *bare = behind_field(behind_name(local, "prvs", "="));
+
+	return bare != NULL ? bare : local;
+}
+
+/* SRS0=HASH=TIME=domain=local: what is behind the time, NULL when it isn't that. The separator
+ * before the hash may be '=', '+' or '-'. */
+static const char *behind_srs0(const char *local)
+{
+	return behind_field(behind_field(behind_name(local, "SRS0", "=+-")));
+}
+
+/* SRS1=HASH=host==HASH=TIME=domain=local, where the second of the double '=' is the separator of
+ * the SRS0 address within: what is behind the time, and the host in *host. */
+static const char *behind_srs1(const char *local, struct piece *host)
+{
+	const char *start = behind_field(behind_name(local, "SRS1", "=+-"));
+	const char *inner = behind_field(start);
+
+	if (inner == NULL || strchr("=+-", *inner) == NULL)
+		return NULL;
+	*host = (struct piece){ start, (size_t)(inner - start) };
+	return behind_field(behind_field(inner + 1));
+}
+
+static void add_without_srs(struct text *text, const char *local)
+{
+	struct piece host = { local, 0 };
+	const char *bare = behind_srs0(local);
+
+	if (bare == NULL)
+		bare = behind_srs1(local, &host);
+	for (size_t i = 0; bare != NULL && i < host.length; i++)
+		text_add_char(text, host.start[i]);
+	text_add(text, bare != NULL ? bare : local);
+}
+
+void mail_sender_normalise(const struct mail_address *sender, char *out, size_t size)
+{
+	struct text text;
+
+	text_init(&text, out, size);
+	add_without_srs(&text, without_batv(sender->local));
+	if (sender->domain[0] != '\0') {
+		text_add_char(&text, '@');
+		text_add(&text, sender->domain);
 	}
-	return c != NULL && *c != '\0' ? c : NULL;
+	text_lower(out);
 }

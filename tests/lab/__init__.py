@@ -6,21 +6,7 @@
 
 from .host import Host, run_quietly
 from .lab import Lab
-from .milter import Milter, SanitizerReport
-from .scripted_smtp import Behaviour, ScriptedSmtp
-from .smtp_client import Reply, SmtpSession
-from .wait import Timeout, wait_until
+from .milter import Milter
+from .smtp_client import Reply, Sent, SmtpSession
 
-__all__ = [
-    "Behaviour",
-    "Host",
-    "Lab",
-    "Milter",
-    "Reply",
-    "SanitizerReport",
-    "ScriptedSmtp",
-    "SmtpSession",
-    "Timeout",
-    "run_quietly",
-    "wait_until",
-]
+__all__ = ["Host", "Lab", "Milter", "Reply", "Sent", "SmtpSession", "run_quietly"]

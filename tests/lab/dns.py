@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import subprocess
 
-from .wait import wait_until
+from peers.waiting import eventually
 
 ADDRESS = "192.0.2.53"
 
@@ -125,11 +125,12 @@ zone:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def wait_up(self):
-        wait_until(lambda: self.host.accepts(53, ADDRESS), 10, "nsd answers",
-                   lambda: self.log.read_text() if self.log.exists() else "(no log)")
+        eventually(lambda: self.host.accepts(53, ADDRESS), 10, lambda: "nsd answers\n" + (
+            self.log.read_text() if self.log.exists() else "(no log)"))
 
     def stop(self):
-        self.process.end()
+        self.process.terminate()
+        self.process.wait(10)
 
     def change(self, changes):
         """Sets records by name; None takes a name away. The server reads the zone again."""
@@ -139,4 +140,4 @@ zone:
             else:
                 self.records[name] = entries
         self._write()
-        self.process.send(signal.SIGHUP)
+        self.process.send_signal(signal.SIGHUP)

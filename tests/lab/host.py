@@ -11,13 +11,13 @@
 import ctypes
 import os
 import pathlib
-import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 
-from .wait import wait_until
+from peers.waiting import eventually
 
 CLONE_NEWNET = 0x40000000
 
@@ -150,6 +150,9 @@ class Host:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
+        # Postfix programs sleep for a while on files younger than two seconds: they might change.
+        long_ago = time.time() - 3600
+        os.utime(path, (long_ago, long_ago))
 
     # Programs.
 
@@ -169,8 +172,8 @@ class Host:
         return subprocess.run(command, text=True, capture_output=True, **options)
 
     def start(self, argv, user=None, **options):
-        """Starts a program that stays; the Process knows its real PID, not that of nsenter."""
-        return Process(self, subprocess.Popen(self.command(argv, user=user), **options))
+        """Starts a program that stays."""
+        return Process(self.command(argv, user=user), **options)
 
     def processes(self, pattern=None):
         """PIDs (as the machine sees them) of the host's processes whose name has the pattern."""
@@ -224,46 +227,23 @@ class Host:
             return probe.connect_ex((address, port)) == 0
 
 
-class Process:
+class Process(subprocess.Popen):
     """A program in a host. Signals reach the program itself, not the nsenter around it."""
 
-    def __init__(self, host, popen):
-        self.host = host
-        self.popen = popen
-        children = pathlib.Path(f"/proc/{popen.pid}/task/{popen.pid}/children")
+    def __init__(self, argv, **options):
+        super().__init__(argv, **options)
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children")
 
         def child():
             try:
                 return children.read_text().split()
             except OSError:
-                return None
+                return []
 
-        try:
-            found = wait_until(lambda: child() or popen.poll() is not None, 5, "a child of nsenter")
-            self.pid = int(found[0]) if isinstance(found, list) else None
-        except AssertionError:
-            self.pid = None
+        found = eventually(lambda: child() or self.poll() is not None, 5, "a child of nsenter",
+                           pause=0.002)
+        self.program_pid = int(found[0]) if isinstance(found, list) else None
 
-    def send(self, number):
-        if self.pid is None or self.popen.poll() is not None:
-            raise ProcessLookupError("the program has ended already")
-        os.kill(self.pid, number)
-
-    def running(self):
-        return self.popen.poll() is None
-
-    def wait(self, timeout):
-        return self.popen.wait(timeout)
-
-    def end(self, timeout=5):
-        """Ends it by SIGTERM, harder if it does not listen."""
-        if self.running():
-            try:
-                self.send(signal.SIGTERM)
-                return self.popen.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self.send(signal.SIGKILL)
-                return self.popen.wait()
-            except ProcessLookupError:
-                pass
-        return self.popen.wait()
+    def send_signal(self, sig):
+        if self.poll() is None and self.program_pid is not None:
+            os.kill(self.program_pid, sig)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Write-behind over a store: a thread that writes what others queue, in batches.
+ *
+ * A reader who asks through the writer sees what is queued before it is on disk. When the disk or
+ * the map is full, or the queue has grown past its bound, what is queued is dropped and the log says
+ * so once: learning stops, answering goes on (promise P7). Any thread.
+ */
+#ifndef BACKUPMX_IO_WRITER_H
+#define BACKUPMX_IO_WRITER_H
+
+#include "io/store.h"
+
+struct writer;
+
+/* Starts the thread. The store stays the caller's and must outlive the writer. */
+struct writer *writer_start(struct store *store);
+/* Writes what is queued, ends the thread, frees. */
+void writer_stop(struct writer *writer);
+
+void writer_put(struct writer *writer, enum store_table table, const void *key, size_t key_length,
+		const void *value, size_t value_length);
+void writer_delete(struct writer *writer, enum store_table table, const void *key,
+		   size_t key_length);
+enum store_result writer_get(struct writer *writer, enum store_table table, const void *key,
+			     size_t key_length, void *value, size_t size, size_t *length);
+
+/* Waits until everything queued before the call was tried. Not for the loop in normal work. */
+void writer_settle(struct writer *writer);
+struct store *writer_store(struct writer *writer);
+
+#endif

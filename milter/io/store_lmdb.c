@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The store on disk: one LMDB file with a named database per table.
+ *
+ * MDB_NOTLS, because libmilter runs one connection's callbacks on changing threads that end when
+ * they like: a reader slot tied to such a thread would leak. Each read is a transaction of its own.
+ */
+#include "io/store.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#define READERS_MAX 1024
+
+struct store_lmdb {
+	struct store store;
+	MDB_env *env;
+	MDB_dbi tables[STORE_TABLE_COUNT];
+};
+
+static const char *const table_names[STORE_TABLE_COUNT] = {
+	[STORE_META] = "meta",		 [STORE_RECIPIENTS] = "recipients",
+	[STORE_DOMAINS] = "domains",	 [STORE_ENDPOINTS] = "endpoints",
+	[STORE_SENDERS] = "senders",
+};
+
+static struct store_lmdb *downcast(struct store *store)
+{
+	return (struct store_lmdb *)store;
+}
+
+/* LMDB's own codes are negative and errno values are positive: give the caller -errno. */
+static int errno_of(int code)
+{
+	if (code == 0)
+		return 0;
+	if (code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC)
+		return -ENOSPC;
+	return code > 0 ? -code : -EIO;
+}
+
+static enum store_result lmdb_get(struct store *store, enum store_table table, const void *key,
+				  size_t key_length, void *value, size_t size, size_t *length)
+{
+	struct store_lmdb *lmdb = downcast(store);
+	MDB_val k = { .mv_size = key_length, .mv_data = (void *)(uintptr_t)key };
+	MDB_val v;
+	MDB_txn *txn;
+	enum store_result result = STORE_FAILED;
+	int code;
+
+	if (key_length == 0 || key_length > STORE_KEY_MAX)
+		return STORE_ABSENT;
+	if (mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn) != 0)
+		return STORE_FAILED;
+	code = mdb_get(txn, lmdb->tables[table], &k, &v);
+	if (code == MDB_NOTFOUND) {
+		result = STORE_ABSENT;
+	} else if (code == 0 && v.mv_size <= size) {
+		memcpy(value, v.mv_data, v.mv_size);
+		*length = v.mv_size;
+		result = STORE_FOUND;
+	}
+	mdb_txn_abort(txn);
+	return result;
+}
+
+static int apply_one(struct store_lmdb *lmdb, MDB_txn *txn, const struct store_op *op)
+{
+	MDB_val k = { .mv_size = op->key_length, .mv_data = (void *)(uintptr_t)op->key };
+	MDB_val v = { .mv_size = op->value_length, .mv_data = (void *)(uintptr_t)op->value };
+	int code;
+
+	if (op->key_length == 0 || op->key_length > STORE_KEY_MAX)
+		return EINVAL;
+	if (op->value != NULL)
+		return mdb_put(txn, lmdb->tables[op->table], &k, &v, 0);
+	code = mdb_del(txn, lmdb->tables[op->table], &k, NULL);
+	return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int lmdb_apply(struct store *store, const struct store_op *ops, size_t count)
+{
+	struct store_lmdb *lmdb = downcast(store);
+	MDB_txn *txn;
+	int code = mdb_txn_begin(lmdb->env, NULL, 0, &txn);
+
+	if (code != 0)
+		return errno_of(code);
+	for (size_t i = 0; i < count && code == 0; i++)
+		code = apply_one(lmdb, txn, &ops[i]);
+	if (code != 0) {
+		mdb_txn_abort(txn);
+		return errno_of(code);
+	}
+	return errno_of(mdb_txn_commit(txn));
+}
+
+static int lmdb_scan(struct store *store, enum store_table table, const void *prefix,
+		     size_t prefix_length, store_visitor visit, void *arg)
+{
+	struct store_lmdb *lmdb = downcast(store);
+	MDB_val k = { .mv_size = prefix_length, .mv_data = (void *)(uintptr_t)prefix };
+	MDB_val v;
+	MDB_cursor *cursor;
+	MDB_txn *txn;
+	int code = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+
+	if (code != 0)
+		return errno_of(code);
+	code = mdb_cursor_open(txn, lmdb->tables[table], &cursor);
+	if (code != 0)
+		goto out;
+	code = mdb_cursor_get(cursor, &k, &v, prefix_length > 0 ? MDB_SET_RANGE : MDB_FIRST);
+	while (code == 0 && k.mv_size >= prefix_length &&
+	       (prefix_length == 0 || memcmp(k.mv_data, prefix, prefix_length) == 0)) {
+		if (!visit(arg, k.mv_data, k.mv_size, v.mv_data, v.mv_size))
+			break;
+		code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	if (code == MDB_NOTFOUND)
+		code = 0;
+	mdb_cursor_close(cursor);
+out:
+	mdb_txn_abort(txn);
+	return errno_of(code);
+}
+
+static int64_t lmdb_bytes(struct store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	if (mdb_env_info(downcast(store)->env, &info) != 0 ||
+	    mdb_env_stat(downcast(store)->env, &stat) != 0)
+		return -1;
+	return (int64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+static int64_t lmdb_entries(struct store *store, enum store_table table)
+{
+	struct store_lmdb *lmdb = downcast(store);
+	MDB_stat stat;
+	MDB_txn *txn;
+	int64_t entries = -1;
+
+	if (mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn) != 0)
+		return -1;
+	if (mdb_stat(txn, lmdb->tables[table], &stat) == 0)
+		entries = (int64_t)stat.ms_entries;
+	mdb_txn_abort(txn);
+	return entries;
+}
+
+static void lmdb_close(struct store *store)
+{
+	mdb_env_close(downcast(store)->env);
+	free(store);
+}
+
+static const struct store_methods lmdb_methods = {
+	.get = lmdb_get,
+	.apply = lmdb_apply,
+	.scan = lmdb_scan,
+	.bytes = lmdb_bytes,
+	.entries = lmdb_entries,
+	.close = lmdb_close,
+};
+
+static int open_tables(struct store_lmdb *lmdb)
+{
+	MDB_txn *txn;
+	int code = mdb_txn_begin(lmdb->env, NULL, 0, &txn);
+
+	if (code != 0)
+		return code;
+	for (size_t i = 0; i < STORE_TABLE_COUNT && code == 0; i++)
+		code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &lmdb->tables[i]);
+	if (code != 0) {
+		mdb_txn_abort(txn);
+		return code;
+	}
+	return mdb_txn_commit(txn);
+}
+
+/* A file that ends before its last page would be a bus error at the first read of that page. */
+static int check_not_truncated(MDB_env *env, const char *path)
+{
+	MDB_envinfo info;
+	MDB_stat env_stat;
+	struct stat file;
+
+	if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &env_stat) != 0)
+		return EIO;
+	if (stat(path, &file) != 0)
+		return errno;
+	if ((uint64_t)file.st_size < (uint64_t)(info.me_last_pgno + 1) * env_stat.ms_psize)
+		return MDB_CORRUPTED;
+	return 0;
+}
+
+static int try_open(struct store_lmdb *lmdb, const char *path, size_t map_size)
+{
+	int dead = 0;
+	int code = mdb_env_create(&lmdb->env);
+
+	if (code != 0)
+		return code;
+	mdb_env_set_mapsize(lmdb->env, map_size);
+	mdb_env_set_maxreaders(lmdb->env, READERS_MAX);
+	mdb_env_set_maxdbs(lmdb->env, STORE_TABLE_COUNT);
+	code = mdb_env_open(lmdb->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (code == 0)
+		code = check_not_truncated(lmdb->env, path);
+	if (code == 0)
+		code = open_tables(lmdb);
+	if (code != 0) {
+		mdb_env_close(lmdb->env);
+		lmdb->env = NULL;
+		return code;
+	}
+	mdb_reader_check(lmdb->env, &dead);
+	return 0;
+}
+
+/* Damage, as opposed to a disk or a permission that an administrator can mend in place. */
+static bool is_damage(int code)
+{
+	return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH ||
+	       code == MDB_PAGE_NOTFOUND || code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
+	       code == MDB_BAD_DBI || code == EIO || code == EINVAL;
+}
+
+static bool set_file_aside(const char *path)
+{
+	char *aside = memory_format("%s.corrupt-%lld", path, (long long)time(NULL));
+	char *lock = memory_format("%s-lock", path);
+	bool done = rename(path, aside) == 0;
+
+	if (done) {
+		log_error("store: file=%s cannot be read, it was set aside as %s and an empty one is begun",
+			  path, aside);
+		unlink(lock);
+	}
+	free(lock);
+	free(aside);
+	return done;
+}
+
+struct store *store_lmdb_open(const char *path, size_t map_size, bool *set_aside, const char **why)
+{
+	struct store_lmdb *lmdb = memory_alloc(sizeof(*lmdb));
+	int code = try_open(lmdb, path, map_size);
+
+	*set_aside = false;
+	if (is_damage(code) && set_file_aside(path)) {
+		*set_aside = true;
+		code = try_open(lmdb, path, map_size);
+	}
+	if (code != 0) {
+		*why = mdb_strerror(code);
+		free(lmdb);
+		return NULL;
+	}
+	lmdb->store.methods = &lmdb_methods;
+	return &lmdb->store;
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What all tests of this tier share: a lab of peers on loopback (DNS server, scripted primaries,
+# one SMTP port) and daemons with short intervals. No root, no real MTA, no network.
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from peers.certificates import Authority                                    # noqa: E402
+from peers.daemon import Daemon, merged, program                            # noqa: E402
+from peers.dns_server import DnsServer                                      # noqa: E402
+from peers.smtp_server import Blackhole, SmtpServer                         # noqa: E402
+from peers.waiting import eventually, free_port, next_address               # noqa: E402
+
+OUR_NAME = "mx2.example.net"
+
+
+def pytest_collection_finish(session):
+    """Without the programs there is nothing to test: say so once, and fail."""
+    if session.config.option.collectonly:
+        return
+    missing = [name for name in ("backupmx-milter", "backupmxctl")
+               if not os.access(program(name), os.X_OK)]
+    if missing:
+        raise pytest.UsageError("not built: %s (BACKUPMX_BUILD says where)" % ", ".join(missing))
+
+
+class Lab:
+    """Peers and daemons of one test or one module; `close()` ends them all and checks them."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.port = free_port()
+        self.dns = DnsServer()
+        # Our own published address: nobody listens there, nothing ever has a reason to connect.
+        self.dns.host(OUR_NAME, "192.0.2.250")
+        self.servers = []
+        self.daemons = []
+        self.others = []
+        self.ini = {
+            "milter": {"my_names": [OUR_NAME]},
+            "probe": {"interval": "1s", "fast_interval": "1s", "down_interval": "1s",
+                      "connect_timeout": "2s", "timeout": "2s", "rise": 1, "fall": 2,
+                      "jitter": "0%", "port": self.port, "helo_name": OUR_NAME},
+            "recipients": {"callout_rate": 1000, "callouts_per_client": 100000,
+                           "callout_refusals": 100000},
+            "policy": {"recovery_grace": "1s"},
+            "flush": {"method": "none"},
+            "dns": {"timeout": "1s"},
+        }
+
+    # -- peers
+
+    def server(self, name, address=None, port=None, **script):
+        """A scripted SMTP server at an address of its own, `name` resolves to it."""
+        server = SmtpServer(address or next_address(), port or self.port, name=name, **script)
+        self.servers.append(server)
+        self.dns.host(name, server.address)
+        return server
+
+    def primary(self, domain, **script):
+        """`domain` with the usual MX set, its primary mx1.`domain` first, then us."""
+        server = self.server("mx1." + domain, **script)
+        self.dns.mx(domain, (10, "mx1." + domain), (20, OUR_NAME))
+        return server
+
+    def blackhole(self, address):
+        hole = Blackhole(address, self.port)
+        self.others.append(hole)
+        return hole
+
+    # -- daemons
+
+    def daemon(self, *ini, domains=(), folder=None, start=True, **more):
+        """A daemon with the lab's short intervals. `domains` get empty [domain "x"] sections.
+
+        `ini` are dicts of sections that add to and override the lab's.
+        """
+        sections = merged(self.ini, {'domain "%s"' % name: {} for name in domains}, *ini)
+        daemon = Daemon(folder or self.folder / ("daemon%d" % len(self.daemons)), sections,
+                        dns=self.dns, **more)
+        self.daemons.append(daemon)
+        if start:
+            daemon.start()
+        return daemon
+
+    def close(self):
+        problems = []
+        for daemon in self.daemons:
+            try:
+                daemon.stop()
+            except AssertionError as problem:
+                problems.append(str(problem))
+                daemon.destroy()
+        for peer in self.servers + self.others:
+            peer.close()
+        self.dns.close()
+        assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    lab = Lab(tmp_path)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def module_lab(tmp_path_factory):
+    """One lab for a whole module: tests that share it don't change what others look at."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+class Helpers:
+    """Short ways to say what many tests do."""
+
+    @staticmethod
+    def learn(daemon, server, *addresses, client="198.51.100.1", deadline=15):
+        """Let the daemon find out about recipients by callouts, as a stranger's mail would."""
+        mark = daemon.mark()
+        for address in addresses:
+            daemon.milter().rcpt("<%s>" % address, client=client, name=None)
+        for address in addresses:
+            daemon.wait_for_log(r"callout: recipient=<%s> " % address.replace(".", r"\."),
+                                deadline, mark)
+        # the verdict is written behind: it counts once explain says so
+        for address in addresses:
+            eventually(lambda a=address: daemon.explain(a)["recipient"] != "unknown", 5,
+                       lambda a=address: "%s is known: %r" % (a, daemon.explain(a)))
+
+    @staticmethod
+    def take_down(daemon, server, domain, deadline=12):
+        server.stop()
+        return daemon.wait_for_state(domain, ("down", "sick"), deadline)
+
+
+@pytest.fixture(scope="session")
+def helpers():
+    return Helpers

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# End-to-end tests: real Postfix on both sides, a real DNS server, the real daemon, in namespaces.
+# A module's tests share one lab; a module that wants other settings says so in MILTER_SETTINGS.
+# When a test fails, the logs of the milter and of both Postfixes are shown with it.
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import Lab  # noqa: E402
+
+_figures = []
+_labs = []
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """The module's lab. Leaving it stops the daemon: anything but a clean end is an error."""
+    with new_lab(getattr(request.module, "MILTER_SETTINGS", {})) as lab:
+        yield lab
+
+
+@pytest.fixture
+def own_lab():
+    """A lab for one test: own_lab() or own_lab({section: {key: value}})."""
+    opened = []
+
+    def open_lab(settings=None):
+        opened.append(new_lab(settings or {}))
+        return opened[-1].__enter__()
+
+    yield open_lab
+    for lab in opened:
+        lab.__exit__(None, None, None)
+
+
+def new_lab(settings):
+    lab = Lab(milter=settings, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
+    _labs.append(lab)
+    return lab
+
+
+@pytest.fixture
+def figure():
+    """figure("what", "value"): a measured figure, printed at the end of the run."""
+    return lambda what, value: _figures.append(f"figure: {what}: {value}")
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        raise pytest.UsageError("the end-to-end tests make network namespaces: run them as root")
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in _figures:
+        terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed and _labs and _labs[-1].is_up:
+        report.sections.append(("the lab's logs", _labs[-1].evidence()))
