@@ -14,8 +14,8 @@ struct file_bytes {
 	ino_t inode;
 };
 
-/* Returns 0 or -errno: -EFBIG above `limit`; with `regular_only`, -EINVAL for what is no regular file
- * (a pipe would block). */
+/* Returns 0 or -errno: -EFBIG above `limit`; with `regular_only`, -EINVAL for what is no regular
+ * file (a pipe would block). */
 int file_read(const char *path, size_t limit, bool regular_only, struct file_bytes *file);
 
 /* 0 when the file could be read, else -errno as above. */

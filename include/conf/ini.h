@@ -4,8 +4,8 @@
  *
  * libconfuse 3.3 knows no [section] and no `;`, counts lines wrongly behind comments, drops or
  * rewrites some unquoted characters, expands ${VAR} and takes unclosed braces. So this pass finds
- * what is wrong with the syntax and the names, and hands on blocks of quoted values only; each stands
- * on the line it came from. Owned by one load; one thread.
+ * what is wrong with the syntax and the names, and hands on blocks of quoted values only; each
+ * stands on the line it came from. Owned by one load; one thread.
  */
 #ifndef BACKUPMX_CONF_INI_H
 #define BACKUPMX_CONF_INI_H
@@ -29,13 +29,16 @@ struct ini {
 	struct problems *problems; /* set it before ini_read() */
 	struct ini_unit *units;
 	size_t unit_count;
-	struct place *plain;  /* by option index: where a plain section gives the key; line 0: nowhere */
-	struct place *domain; /* the same for the [domain "x"] being read */
+	struct place
+		*plain; /* by option index: where a plain section gives the key; line 0: nowhere */
+	struct place *domain;  /* the same for the [domain "x"] being read */
+	struct place *headers; /* of the [domain "x"] sections, in the order of the units */
+	size_t header_count;
 	struct ini_seen {
 		dev_t device;
 		ino_t inode;
 		struct place place; /* of the include line */
-	} *seen;
+	} * seen;
 	size_t seen_count;
 };
 
@@ -61,10 +64,10 @@ void ini_text_cut(struct ini_text *text, size_t length);
 /* One file, line by line. */
 struct ini_lines {
 	struct problems *problems;
-	struct place place;  /* of the current line */
-	const char *bytes;   /* of the whole file */
-	size_t length, next; /* where the next line starts */
-	size_t current;	     /* where the current one does */
+	struct place place;	     /* of the current line */
+	const char *bytes;	     /* of the whole file */
+	size_t length, next;	     /* where the next line starts */
+	size_t current;		     /* where the current one does */
 	char line[INI_LINE_MAX + 1]; /* the current one, "" when it holds what no line may hold */
 };
 
@@ -82,8 +85,8 @@ bool ini_is_header_or_key(const char *line);
 
 /* Reads the value of `key` that starts at `at` in the current line, over further lines if it is a
  * list in braces, and adds it to `out` as libconfuse wants it, with its line ends but the last.
- * `option` NULL: an unknown key, of which nothing is told or added but line ends. Returns false when
- * nothing but line ends was added. */
+ * `option` NULL: an unknown key, of which nothing is told or added but line ends. Returns false
+ * when nothing but line ends was added. */
 bool ini_value_read(struct ini_lines *lines, const struct option *option, const char *key,
 		    const char *at, struct ini_text *out);
 

@@ -34,8 +34,8 @@ enum option_type {
 	OPTION_ADDRESSES, /* struct ip * and a count: a list of addresses */
 	OPTION_NETWORKS,  /* struct config_networks: a list of networks */
 	OPTION_ENDPOINTS, /* struct config_endpoints: a list of hosts, the port may be left out */
-	OPTION_SERVERS,	  /* struct config_endpoints: a list of addresses, the port may be left out */
-	OPTION_SOURCES,	  /* struct ip, twice: a list of at most one address per family */
+	OPTION_SERVERS, /* struct config_endpoints: a list of addresses, the port may be left out */
+	OPTION_SOURCES, /* struct ip, twice: a list of at most one address per family */
 	OPTION_TYPE_COUNT
 };
 

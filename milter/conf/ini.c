@@ -8,14 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "conf/file.h"
 #include "io/idna.h"
 
-#define INI_FILE_MAX ((size_t)64 * 1024 * 1024)
+#define INI_FILE_MAX   ((size_t)64 * 1024 * 1024)
 #define NAME_MAX_SHOWN 64
 
 enum block {
@@ -126,9 +125,14 @@ static void open_block(struct pass *pass, const char *title)
 	pass->block = BLOCK_OPEN;
 }
 
-static void complain_section(struct pass *pass, const char *what)
+static void remember_header(struct ini *ini, struct place place)
 {
-	problems_add(pass->ini->problems, pass->lines.place, NULL, "%s", what);
+	size_t count = ini->header_count;
+
+	if ((count & (count - 1)) == 0) /* grows at the powers of two */
+		ini->headers = memory_resize(ini->headers, count > 0 ? count * 2 : 1,
+					     sizeof(*ini->headers));
+	ini->headers[ini->header_count++] = place;
 }
 
 /* [domain "name"]: the name as A-labels; one that is wrong becomes "", so that its keys are still
@@ -147,6 +151,7 @@ static void open_domain(struct pass *pass, const char *name)
 		is_parent = false;
 	}
 	memset(pass->ini->domain, 0, options_count() * sizeof(*pass->ini->domain));
+	remember_header(pass->ini, pass->lines.place);
 	open_block(pass, title + !is_parent);
 }
 
@@ -188,8 +193,12 @@ static bool header_is_good(struct pass *pass, const char *end, bool has_title)
 		return false;
 	}
 	if (section_is_domain(pass) && !has_title) {
-		complain_section(pass, "[domain]: has no name in quotes; write [domain "
-				       "\"example.test\"]");
+		size_t bare = strcspn(end, " \t]#;");
+
+		problems_add(pass->ini->problems, pass->lines.place, NULL,
+			     "[domain]: has no name in quotes; write [domain \"%.*s\"]",
+			     bare > 0 && bare < 100 ? (int)bare : 12,
+			     bare > 0 && bare < 100 ? end : "example.test");
 		return false;
 	}
 	if (*end != ']' || !ini_is_rest(end + 1))
@@ -233,9 +242,9 @@ static void complain_unknown(struct pass *pass, const char *key)
 		problems_add(problems, place, key,
 			     "stands in a section; write it before the first section");
 	else if (elsewhere != NULL)
-		problems_add(problems, place, key, "does not belong into [%s%s]; write it in [%s%s]",
-			     pass->section, title, elsewhere,
-			     strcmp(elsewhere, "domain") == 0 ? " \"NAME\"" : "");
+		problems_add(problems, place, key,
+			     "does not belong into [%s%s]; write it in [%s%s]", pass->section,
+			     title, elsewhere, strcmp(elsewhere, "domain") == 0 ? " \"NAME\"" : "");
 	else if (nearest != NULL)
 		problems_add(problems, place, key, "unknown key in [%s%s]; did you mean %s?",
 			     pass->section, title, nearest);
@@ -287,11 +296,14 @@ static void read_key_before_section(struct pass *pass, const char *key, const ch
 		read_include(pass, at);
 		return;
 	}
-	if (section == NULL)
-		section = "milter";
-	problems_add(pass->ini->problems, pass->lines.place, key,
-		     "stands before the first section; write it behind [%s%s]", section,
-		     strcmp(section, "domain") == 0 ? " \"NAME\"" : "");
+	if (section != NULL)
+		problems_add(pass->ini->problems, pass->lines.place, key,
+			     "stands before the first section; write it behind [%s%s]", section,
+			     strcmp(section, "domain") == 0 ? " \"NAME\"" : "");
+	else
+		problems_add(pass->ini->problems, pass->lines.place, key,
+			     "unknown key before the first section; write a section like [milter] "
+			     "first");
 	ini_value_read(&pass->lines, NULL, key, at, &unused);
 	ini_text_add(&pass->out, unused.start != NULL ? unused.start : "", unused.length);
 	free(unused.start);
@@ -487,6 +499,7 @@ void ini_fini(struct ini *ini)
 	free(ini->units);
 	free(ini->plain);
 	free(ini->domain);
+	free(ini->headers);
 	free(ini->seen);
 	*ini = (struct ini){ .problems = ini->problems };
 }

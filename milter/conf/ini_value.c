@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One value of an ini file: a word, or a list with or without braces, rewritten in single quotes, in
- * which libconfuse expands nothing. Owns nothing; called by the thread that loads.
+ * One value of an ini file: a word, or a list with or without braces, rewritten in single quotes,
+ * in which libconfuse expands nothing. Owns nothing; called by the thread that loads.
  */
 #include "conf/ini.h"
 
@@ -168,8 +168,9 @@ static bool read_word(struct parse *parse, const char *stops)
 		if (*stops == '\0')
 			return complain_here(parse, "holds blanks; put quotes around the value");
 		if (strchr(stops, *parse->at) == NULL)
-			return complain_here(parse, "has two words with a blank between; put a "
-						    "comma between two values, or quotes around one");
+			return complain_here(parse,
+					     "has two words with a blank between; put a "
+					     "comma between two values, or quotes around one");
 	}
 	emit_word(parse);
 	return true;
@@ -189,7 +190,8 @@ static bool next_line(struct parse *parse)
 		ini_lines_unread(parse->lines);
 	}
 	parse->at = "";
-	return complain(parse, parse->place, "has no closing brace; write } at the end of the list");
+	return complain(parse, parse->place,
+			"has no closing brace; write } at the end of the list");
 }
 
 /* After a mistake: on behind the closing brace, wherever it is. */
@@ -233,7 +235,7 @@ static bool read_braces(struct parse *parse)
 	bool has_word = false;
 
 	emit(parse, "{");
-	for (parse->at++;; ) {
+	for (parse->at++;;) {
 		parse->at = ini_skip_blanks(parse->at);
 		if (*parse->at == '}')
 			break;
@@ -254,8 +256,9 @@ static bool read_bare_list(struct parse *parse)
 	emit(parse, "{");
 	for (;;) {
 		if (ini_is_rest(parse->at))
-			return complain_here(parse, "ends in a comma; put braces around a list that "
-						    "goes on in the next line");
+			return complain_here(parse,
+					     "ends in a comma; put braces around a list that "
+					     "goes on in the next line");
 		if (*parse->at == ',')
 			return complain_here(parse, "has a comma without a value; write a, b");
 		if (!read_word(parse, ","))
@@ -281,9 +284,9 @@ static bool read_nothing(struct parse *parse)
 	text_init(&text, what, sizeof(what));
 	text_add_format(&text, "has no value; %s%s",
 			value_say_right(parse->option, say, sizeof(say)),
-			option_is_list(parse->option)	       ? ", or {} for none" :
-			parse->option->standard[0] == '\0' ? ", or \"\" for none" :
-								 "");
+			option_is_list(parse->option)	     ? ", or {} for none"
+			: parse->option->standard[0] == '\0' ? ", or \"\" for none"
+							     : "");
 	return complain_here(parse, what);
 }
 

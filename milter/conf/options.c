@@ -2,8 +2,8 @@
 /*
  * The option table and the questions asked of it. Constant data; any thread.
  *
- * tests/lint/docs-match-options reads the table below with a pattern: keep the first four members of
- * each entry in this order and as plain strings.
+ * tests/lint/docs-match-options reads the table below with a pattern: keep the first four members
+ * of each entry in this order and as plain strings.
  */
 #include "conf/options.h"
 
@@ -14,18 +14,17 @@
 #include "base/text.h"
 #include "conf/config.h"
 
-#define NUMBER_MAX 2147483647
+#define NUMBER_MAX	2147483647
 #define UNIX_SOCKET_MAX 107 /* what fits into sockaddr_un */
 #define PATH_LENGTH_MAX 4095
 
-#define COUNTS .min = 1, .max = NUMBER_MAX
-#define LASTS .min = 1, .max = DURATION_MAX_SECONDS
-#define AT_CONFIG(field) .home = OPTION_HOME_CONFIG, .offset = offsetof(struct config, field)
-#define AT_POLICY(field) .home = OPTION_HOME_POLICY, .offset = offsetof(struct config_policy, field)
-#define AT_PROBE(field) .home = OPTION_HOME_PROBE, .offset = offsetof(struct config_probe, field)
-#define AT_DOMAIN(field) .home = OPTION_HOME_DOMAIN, .offset = offsetof(struct config_domain, field)
-#define LIST_CONFIG(field)                                                                         \
-	AT_CONFIG(field.items), .offset2 = offsetof(struct config, field.count)
+#define COUNTS		   .min = 1, .max = NUMBER_MAX
+#define LASTS		   .min = 1, .max = DURATION_MAX_SECONDS
+#define AT_CONFIG(field)   .home = OPTION_HOME_CONFIG, .offset = offsetof(struct config, field)
+#define AT_POLICY(field)   .home = OPTION_HOME_POLICY, .offset = offsetof(struct config_policy, field)
+#define AT_PROBE(field)	   .home = OPTION_HOME_PROBE, .offset = offsetof(struct config_probe, field)
+#define AT_DOMAIN(field)   .home = OPTION_HOME_DOMAIN, .offset = offsetof(struct config_domain, field)
+#define LIST_CONFIG(field) AT_CONFIG(field.items), .offset2 = offsetof(struct config, field.count)
 
 static const struct option_word mode_words[] = {
 	{ "enforce", CONFIG_MODE_ENFORCE },
@@ -153,10 +152,10 @@ static const struct option options[] = {
 	  .unit = "probes", AT_PROBE(rules.rise) },
 	{ "probe", "fall", OPTION_NUMBER, "3", OPTION_LIVE, "bad probes in a row to go down",
 	  COUNTS, .unit = "probes", AT_PROBE(rules.fall) },
-	{ "probe", "jitter", OPTION_PERCENT, "10%", OPTION_LIVE,
-	  "how much the intervals vary", .min = 0, .max = 50, AT_PROBE(jitter) },
-	{ "probe", "level", OPTION_WORD, "ehlo", OPTION_LIVE,
-	  "how far a probe goes", .words = probe_level_words, AT_PROBE(level) },
+	{ "probe", "jitter", OPTION_PERCENT, "10%", OPTION_LIVE, "how much the intervals vary",
+	  .min = 0, .max = 50, AT_PROBE(jitter) },
+	{ "probe", "level", OPTION_WORD, "ehlo", OPTION_LIVE, "how far a probe goes",
+	  .words = probe_level_words, AT_PROBE(level) },
 	{ "probe", "port", OPTION_NUMBER, "25", OPTION_LIVE, "port of the primaries", .min = 1,
 	  .max = 65535, AT_PROBE(port) },
 	{ "probe", "helo_name", OPTION_HOST, "", OPTION_LIVE,
@@ -170,8 +169,8 @@ static const struct option options[] = {
 	{ "recipients", "callout_wait", OPTION_DURATION, "5s", OPTION_LIVE,
 	  "longest time a recipient may wait for that answer", .min = 1, .max = 25,
 	  AT_CONFIG(recipients.callout_wait) },
-	{ "recipients", "callout_tls", OPTION_WORD, "may", OPTION_LIVE,
-	  "STARTTLS in callouts", .words = tls_words, AT_CONFIG(recipients.callout_tls) },
+	{ "recipients", "callout_tls", OPTION_WORD, "may", OPTION_LIVE, "STARTTLS in callouts",
+	  .words = tls_words, AT_CONFIG(recipients.callout_tls) },
 	{ "recipients", "callout_sessions", OPTION_NUMBER, "4", OPTION_LIVE,
 	  "callout sessions per primary at once", COUNTS, .unit = "sessions",
 	  AT_CONFIG(recipients.callout_sessions) },
@@ -209,8 +208,8 @@ static const struct option options[] = {
 	{ "flush", "method", OPTION_WORD, "etrn", OPTION_LIVE,
 	  "how the MTA is told to send a domain's queue", .words = flush_words,
 	  AT_CONFIG(flush.method) },
-	{ "flush", "mta", OPTION_ENDPOINT, "127.0.0.1:25", OPTION_LIVE,
-	  "the own MTA, as host:port", AT_CONFIG(flush.mta) },
+	{ "flush", "mta", OPTION_ENDPOINT, "127.0.0.1:25", OPTION_LIVE, "the own MTA, as host:port",
+	  AT_CONFIG(flush.mta) },
 
 	{ "dns", "servers", OPTION_SERVERS, "{}", OPTION_LIVE,
 	  "DNS servers; empty: those of resolv.conf", LIST_CONFIG(dns.servers) },
@@ -222,8 +221,8 @@ static const struct option options[] = {
 
 	{ "log", "facility", OPTION_FACILITY, "mail", OPTION_LIVE, "syslog facility",
 	  AT_CONFIG(log.facility) },
-	{ "log", "level", OPTION_WORD, "info", OPTION_LIVE,
-	  "how much is logged", .words = log_level_words, AT_CONFIG(log.level) },
+	{ "log", "level", OPTION_WORD, "info", OPTION_LIVE, "how much is logged",
+	  .words = log_level_words, AT_CONFIG(log.level) },
 
 	{ "domain", "primary", OPTION_ENDPOINTS, "{}", OPTION_LIVE,
 	  "the hosts the MTA delivers to; empty: from DNS", AT_DOMAIN(primary.items),
@@ -235,13 +234,13 @@ static const struct option options[] = {
 };
 
 static const char *const type_names[] = {
-	[OPTION_BOOLEAN] = "boolean",	[OPTION_WORD] = "word",
-	[OPTION_NUMBER] = "number",	[OPTION_DURATION] = "duration",
-	[OPTION_PERCENT] = "percent",	[OPTION_MODE] = "mode",
-	[OPTION_STRING] = "string",	[OPTION_FACILITY] = "facility",
-	[OPTION_DELIMITER] = "string",	[OPTION_HOST] = "host",
-	[OPTION_PATH] = "path",		[OPTION_SOCKET] = "socket",
-	[OPTION_ENDPOINT] = "endpoint", [OPTION_HOSTS] = "hosts",
+	[OPTION_BOOLEAN] = "boolean",	  [OPTION_WORD] = "word",
+	[OPTION_NUMBER] = "number",	  [OPTION_DURATION] = "duration",
+	[OPTION_PERCENT] = "percent",	  [OPTION_MODE] = "mode",
+	[OPTION_STRING] = "string",	  [OPTION_FACILITY] = "facility",
+	[OPTION_DELIMITER] = "string",	  [OPTION_HOST] = "host",
+	[OPTION_PATH] = "path",		  [OPTION_SOCKET] = "socket",
+	[OPTION_ENDPOINT] = "endpoint",	  [OPTION_HOSTS] = "hosts",
 	[OPTION_ADDRESSES] = "addresses", [OPTION_NETWORKS] = "networks",
 	[OPTION_ENDPOINTS] = "endpoints", [OPTION_SERVERS] = "servers",
 	[OPTION_SOURCES] = "addresses",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From read values to the fields of a snapshot, by the option table's offsets; and fields copied and
- * compared. Owns nothing (the pool belongs to the snapshot); called by the thread that loads.
+ * From read values to the fields of a snapshot, by the option table's offsets; and fields copied
+ * and compared. Owns nothing (the pool belongs to the snapshot); called by the thread that loads.
  */
 #include "conf/values.h"
 
@@ -164,8 +164,7 @@ void value_copy(const struct option *option, void *to, const void *from)
 {
 	put(to, option->offset, (const char *)from + option->offset, field_size(option));
 	if (second_size(option) > 0)
-		put(to, option->offset2, (const char *)from + option->offset2,
-		    second_size(option));
+		put(to, option->offset2, (const char *)from + option->offset2, second_size(option));
 }
 
 bool value_equal(const struct option *option, const void *a, const void *b)

@@ -12,10 +12,10 @@
 #include "base/text.h"
 #include "io/idna.h"
 
-#define SHOWN_MAX 100 /* of a bad value in a message */
+#define SHOWN_MAX	 100 /* of a bad value in a message */
 #define STRING_VALUE_MAX 255
-#define DELIMITERS_MAX 8
-#define UNIX_PATH_MAX 107 /* what fits into sockaddr_un */
+#define DELIMITERS_MAX	 8
+#define UNIX_PATH_MAX	 107 /* what fits into sockaddr_un */
 
 struct reading {
 	const struct option *option;
@@ -41,9 +41,10 @@ static void say_duration(struct text *out, const struct option *option)
 {
 	char from[32], to[32];
 
-	text_add_format(out, "write %s to %s, like 90s, 5m, 2h or 7d",
-			duration_format(option->min, from, sizeof(from)),
+	text_add_format(out, "write %s to %s", duration_format(option->min, from, sizeof(from)),
 			duration_format(option->max, to, sizeof(to)));
+	if (option->max == DURATION_MAX_SECONDS)
+		text_add(out, ", like 90s, 5m, 2h or 7d");
 }
 
 static void say_range(struct text *out, const struct option *option)
@@ -274,8 +275,7 @@ static bool ip_is_unspecified(const struct ip *ip)
 
 static bool read_address(struct reading *reading)
 {
-	if (!ip_parse(reading->text, &reading->value->ip) ||
-	    ip_is_unspecified(&reading->value->ip))
+	if (!ip_parse(reading->text, &reading->value->ip) || ip_is_unspecified(&reading->value->ip))
 		return refuse(reading, "is no host's address");
 	return true;
 }
@@ -382,8 +382,8 @@ static bool read_inet_socket(struct reading *reading, const char *rest, enum ip_
 	if (!port_read(digits, &port))
 		return refuse(reading, "has no port from 1 to 65535");
 	if (!listener_is_good(at + 1, family))
-		return refuse(reading, family == IP_V6 ? "has no IPv6 address behind its \"@\"" :
-							 "has no IPv4 address behind its \"@\"");
+		return refuse(reading, family == IP_V6 ? "has no IPv6 address behind its \"@\""
+						       : "has no IPv4 address behind its \"@\"");
 	return true;
 }
 

@@ -275,6 +275,7 @@ static bool skip_source_route(struct piece *path)
 		return false;
 	path->start += i + 1;
 	path->length -= i + 1;
+	*path = without_blanks(*path);
 	return path->length > 0 && path->start[0] != '@';
 }
 
@@ -295,11 +296,12 @@ static bool read_mailbox(struct piece path, struct mail_address *out)
 {
 	size_t at = find_at(path);
 	struct piece local = { path.start, at };
-	struct piece domain = { path.start + at + 1, path.length - at - 1 };
 
 	if (!read_local(local, out->local, sizeof(out->local)))
 		return false;
 	if (at < path.length) {
+		struct piece domain = { path.start + at + 1, path.length - at - 1 };
+
 		out->kind = MAIL_ADDRESS_MAILBOX;
 		return read_domain(domain, out);
 	}

@@ -7,6 +7,7 @@
 import os
 import pathlib
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -28,15 +29,8 @@ def lab(request):
 @pytest.fixture
 def own_lab():
     """A lab for one test: own_lab() or own_lab({section: {key: value}})."""
-    opened = []
-
-    def open_lab(settings=None):
-        opened.append(new_lab(settings or {}))
-        return opened[-1].__enter__()
-
-    yield open_lab
-    for lab in opened:
-        lab.__exit__(None, None, None)
+    with ExitStack() as opened:
+        yield lambda settings=None: opened.enter_context(new_lab(settings or {}))
 
 
 def new_lab(settings):

@@ -7,8 +7,8 @@ import atexit
 import os
 import pathlib
 import re
-import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -64,6 +64,7 @@ class Lab:
         self._keep = keep
         self._stack = ExitStack()
         self.started_in = None
+        self.is_up = False
 
     # Life.
 
@@ -81,6 +82,7 @@ class Lab:
             self.close()
             raise
         self.started_in = time.monotonic() - since
+        self.is_up = True
         return self
 
     def __exit__(self, kind, value, trace):
@@ -91,6 +93,7 @@ class Lab:
             self.close()
 
     def close(self):
+        self.is_up = False
         self._stack.close()
         atexit.unregister(self.close)
 
@@ -100,7 +103,7 @@ class Lab:
             tempfile.mkdtemp(prefix=f"backupmx-lab-{os.getpid()}-", dir="/tmp"))
         self.scratch.chmod(0o755)
         if not self._keep:
-            self._stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            self._stack.callback(self._start_janitor())
         self.switch = self._host("switch")
         self.hosts = [self._host(name, fqdn) for name, fqdn in HOSTS.items()]
         self.dns_host, self.primary_host, self.backup_host, self.client, self.foreign_host = (
@@ -132,6 +135,18 @@ class Lab:
             self.milter.start()
         for postfix in postfixes:
             postfix.wait_up()
+
+    def _start_janitor(self):
+        """Removes the scratch folder when we are gone, even by kill -9. Returns its farewell."""
+        janitor = subprocess.Popen(
+            ["sh", "-c", 'cat >/dev/null; rm -rf "$1" || { sleep 1; rm -rf "$1"; }', "sh",
+             str(self.scratch)],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+
+        def dismiss():
+            janitor.stdin.close()
+            janitor.wait()
+        return dismiss
 
     def _host(self, name, fqdn=None):
         host = Host(self.scratch, name, fqdn)

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 
+from peers import loglines
 from peers.daemon import SANITIZER_REPORT, Daemon, program
 
 USER = 65534  # nobody: nothing else of the backup's host runs as that
@@ -101,6 +102,11 @@ class Milter(Daemon):
         assert not SANITIZER_REPORT.search(done.stderr), done.stderr
         return done
 
+    def forget_everything(self):
+        """As if it had never run here. Only while it doesn't."""
+        for path in pathlib.Path(self.state_dir).iterdir():
+            path.unlink()
+
     # What tests of the whole most often wait for.
 
     def wait_for_health(self, domain, state, since=0, deadline=30.0):
@@ -109,17 +115,12 @@ class Milter(Daemon):
             rf"health: domain={re.escape(domain)} state={state} was=(?P<was>\S+)"
             r"(?: .*?reason=(?P<reason>\S+))?", deadline, since)
 
-    def decision(self, reply, deadline=5.0):
-        """The fields of the log line that belongs to a reply, by the id in its text."""
+    def decision_line(self, reply, deadline=5.0):
+        """The log line that belongs to a reply, by the id in its text."""
         assert reply.log_id, f"no id in {reply}"
-        line = self.wait_for_log(rf"action=.* id={reply.log_id}\b", deadline).string
-        return decision_fields(line)
+        return self.wait_for_log(rf"action=.* id={reply.log_id}\b", deadline).string
 
     def decisions(self, recipient, since=0):
         """All decisions of one recipient, oldest first."""
-        return [decision_fields(line)
+        return [loglines.fields(line)
                 for line in self.log_lines(rf"action=.* to=<{re.escape(recipient)}>", since)]
-
-
-def decision_fields(line):
-    return dict(re.findall(r"(\w+)=(\"(?:\\.|[^\"])*\"|\S+)", line))

@@ -120,13 +120,13 @@ class Postfix:
         """All its processes are gone when this returns."""
         pid = self._master_pid()
         if pid is not None:
-            self.host.run(["kill", "-TERM", pid], check=False)
+            self.host.run(["sh", "-c", f"kill -TERM {pid}"], check=False)
         eventually(lambda: not self.host.accepts(25), 10, f"Postfix on {self.host.name} stopped")
 
     def reconfigure(self, **settings):
         self.settings.update(settings)
         self._write_main_cf()
-        self.host.run(["kill", "-HUP", self._master_pid()])
+        self.host.run(["sh", "-c", f"kill -HUP {self._master_pid()}"])
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

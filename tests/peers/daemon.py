@@ -94,10 +94,10 @@ class Daemon:
     """One daemon, which may be stopped, killed and started again on the same state."""
 
     def __init__(self, folder, ini=None, listen="inet", dns=None, arguments=(), environment=None,
-                 limits=None):
+                 ignore_signals=()):
         """`ini` is a dict of sections (sockets and folders are filled in) or text as it stands.
 
-        `limits` is a list of (resource.RLIMIT_*, value) set in the daemon only.
+        `ignore_signals` are ignored from the program's start on, as after nohup(1).
         """
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
@@ -120,7 +120,7 @@ class Daemon:
         self.dns = dns
         self.arguments = list(arguments)
         self.environment = environment or {}
-        self.limits = limits or []
+        self.ignore_signals = list(ignore_signals)
         self.process = None
         self.log = LogWatch()
         self._reader = None
@@ -170,19 +170,16 @@ class Daemon:
 
     def launch(self, arguments=None):
         """Start the program without waiting for anything."""
-        limits = self.limits
-
-        def set_limits():
-            import resource
-            for kind, value in limits:
-                resource.setrlimit(kind, (value, value))
+        def ignore():
+            for number in self.ignore_signals:
+                signal.signal(number, signal.SIG_IGN)
 
         if arguments is None:
             arguments = ["-f", "-l", "-c", self.ini_path, *self.arguments]
         self.process = subprocess.Popen(
             [program("backupmx-milter"), *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self._environment(),
-            preexec_fn=set_limits if limits else None)
+            preexec_fn=ignore if self.ignore_signals else None)
         self._reader = self.log.follow(self.process.stderr, self.log_file)
         return self.process
 

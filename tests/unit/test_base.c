@@ -77,9 +77,9 @@ static void test_duration_format(void **state)
 		int64_t seconds;
 		const char *word;
 	} rows[] = {
-		{ 0, "0s" },	    { 1, "1s" },	  { 59, "59s" },     { 60, "1m" },
-		{ 90, "90s" },	    { 300, "5m" },	  { 3600, "1h" },    { 5400, "90m" },
-		{ 86400, "1d" },    { 90000, "25h" },	  { 604800, "7d" },  { 86401, "86401s" },
+		{ 0, "0s" },	      { 1, "1s" },	{ 59, "59s" },	  { 60, "1m" },
+		{ 90, "90s" },	      { 300, "5m" },	{ 3600, "1h" },	  { 5400, "90m" },
+		{ 86400, "1d" },      { 90000, "25h" }, { 604800, "7d" }, { 86401, "86401s" },
 		{ 34560000, "400d" },
 	};
 	char buffer[32];
@@ -332,22 +332,14 @@ static void test_log_facilities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_duration_parse),
-		cmocka_unit_test(test_duration_bounds),
-		cmocka_unit_test(test_duration_format),
-		cmocka_unit_test(test_text_bounds),
-		cmocka_unit_test(test_text_smallest),
-		cmocka_unit_test(test_text_format),
-		cmocka_unit_test(test_text_format_cut),
-		cmocka_unit_test(test_text_printable),
-		cmocka_unit_test(test_text_pairs),
-		cmocka_unit_test(test_text_pairs_apart),
-		cmocka_unit_test(test_text_copy),
-		cmocka_unit_test(test_text_lower),
-		cmocka_unit_test(test_memory_format),
-		cmocka_unit_test(test_memory_blocks),
-		cmocka_unit_test(test_log_levels),
-		cmocka_unit_test(test_log_wants),
+		cmocka_unit_test(test_duration_parse),	cmocka_unit_test(test_duration_bounds),
+		cmocka_unit_test(test_duration_format), cmocka_unit_test(test_text_bounds),
+		cmocka_unit_test(test_text_smallest),	cmocka_unit_test(test_text_format),
+		cmocka_unit_test(test_text_format_cut), cmocka_unit_test(test_text_printable),
+		cmocka_unit_test(test_text_pairs),	cmocka_unit_test(test_text_pairs_apart),
+		cmocka_unit_test(test_text_copy),	cmocka_unit_test(test_text_lower),
+		cmocka_unit_test(test_memory_format),	cmocka_unit_test(test_memory_blocks),
+		cmocka_unit_test(test_log_levels),	cmocka_unit_test(test_log_wants),
 		cmocka_unit_test(test_log_facilities),
 	};
 

@@ -146,8 +146,8 @@ static void test_sockaddr(void **state)
 		struct sockaddr_storage storage;
 		size_t length = ip_to_sockaddr(&there, &storage);
 
-		assert_int_equal(length, there.ip.family == IP_V4 ? sizeof(struct sockaddr_in) :
-								    sizeof(struct sockaddr_in6));
+		assert_int_equal(length, there.ip.family == IP_V4 ? sizeof(struct sockaddr_in)
+								  : sizeof(struct sockaddr_in6));
 		assert_true(ip_from_sockaddr((const struct sockaddr *)&storage, &back));
 		assert_true(ip_port_equal(&there, &back));
 	}
@@ -234,16 +234,26 @@ static void test_network_parse(void **state)
 static void test_network_errors(void **state)
 {
 	static const char *const words[] = {
-		"",		"/",
-		"/24",		"10.0.0.0/",
-		"10.0.0.0/33",	"10.0.0.0/08",
-		"10.0.0.0/-1",	"10.0.0.0/+8",
-		"10.0.0.0/8 ",	" 10.0.0.0/8",
-		"10.0.0.0/8/8", "10.0.0.0/255.0.0.0",
-		"10/8",		"10.0.0.0/4294967304",
-		"::/129",	"::/99999999999999999999",
-		"[::1]/128",	"localhost",
-		"::ffff:0:0/95", "::ffff:192.0.2.0/24",
+		"",
+		"/",
+		"/24",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"10.0.0.0/08",
+		"10.0.0.0/-1",
+		"10.0.0.0/+8",
+		"10.0.0.0/8 ",
+		" 10.0.0.0/8",
+		"10.0.0.0/8/8",
+		"10.0.0.0/255.0.0.0",
+		"10/8",
+		"10.0.0.0/4294967304",
+		"::/129",
+		"::/99999999999999999999",
+		"[::1]/128",
+		"localhost",
+		"::ffff:0:0/95",
+		"::ffff:192.0.2.0/24",
 		"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb/64",
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What answers to RCPT mean. The answers are in data/rcpt_answers.table, one a row; each goes through
- * the reply reader as it came from the network.
+ * What answers to RCPT mean. The answers are in data/rcpt_answers.table, one a row; each goes
+ * through the reply reader as it came from the network.
  */
 #include "core/rcpt_answer.h"
 #include "base/text.h"
@@ -16,12 +16,12 @@
 #include <cmocka.h>
 
 #define TABLE_ROWS_MIN 90
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
 static const char *const answer_names[] = {
-	[RCPT_ANSWER_VALID] = "valid",	      [RCPT_ANSWER_REFUSED_CODE] = "code",
+	[RCPT_ANSWER_VALID] = "valid",	       [RCPT_ANSWER_REFUSED_CODE] = "code",
 	[RCPT_ANSWER_REFUSED_WORDS] = "words", [RCPT_ANSWER_REFUSED_BARE] = "bare",
-	[RCPT_ANSWER_LATER] = "later",	      [RCPT_ANSWER_NONE] = "none",
+	[RCPT_ANSWER_LATER] = "later",	       [RCPT_ANSWER_NONE] = "none",
 };
 
 /* ---- the table ---- */
@@ -155,11 +155,12 @@ static enum rcpt_answer read_text(int code, const char *text)
 static void test_phrases(void **state)
 {
 	static const char *const phrases[] = {
-		"user unknown",	     "unknown user",	  "no such user",	   "no such recipient",
-		"no such mailbox",   "no mailbox here",	  "recipient unknown",	   "unknown recipient",
-		"recipient not found", "address unknown", "unknown address",	   "mailbox not found",
-		"mailbox unavailable", "unrouteable address", "invalid recipient", "user not found",
-		"account does not exist", "does not exist",
+		"user unknown",	       "unknown user",		 "no such user",
+		"no such recipient",   "no such mailbox",	 "no mailbox here",
+		"recipient unknown",   "unknown recipient",	 "recipient not found",
+		"address unknown",     "unknown address",	 "mailbox not found",
+		"mailbox unavailable", "unrouteable address",	 "invalid recipient",
+		"user not found",      "account does not exist", "does not exist",
 	};
 	static const int codes[] = { 550, 551, 553, 554 };
 
@@ -201,7 +202,8 @@ static void test_words_of_policy(void **state)
 	}
 }
 
-/* Nothing but a 2xx or a full mailbox is ever valid, nothing but the four codes is ever a refusal. */
+/* Nothing but a 2xx or a full mailbox is ever valid, nothing but the four codes is ever a refusal.
+ */
 static void test_every_code(void **state)
 {
 	(void)state;
@@ -218,7 +220,8 @@ static void test_every_code(void **state)
 			assert_int_equal(answer == RCPT_ANSWER_VALID, is_valid);
 			assert_int_equal(answer == RCPT_ANSWER_LATER, code / 100 == 4);
 			assert_int_equal(answer == RCPT_ANSWER_REFUSED_CODE,
-					 can_refuse && (detail == 1 || detail == 6 || detail == 10));
+					 can_refuse &&
+						 (detail == 1 || detail == 6 || detail == 10));
 		}
 		assert_int_equal(rcpt_answer_is_refusal(read_text(code, "no such user")),
 				 can_refuse);
@@ -228,8 +231,9 @@ static void test_every_code(void **state)
 static void test_no_host(void **state)
 {
 	(void)state;
-	assert_int_equal(read_wire("550 5.4.1 Recipient address rejected: Access denied.\r\n", NULL),
-			 RCPT_ANSWER_NONE);
+	assert_int_equal(
+		read_wire("550 5.4.1 Recipient address rejected: Access denied.\r\n", NULL),
+		RCPT_ANSWER_NONE);
 }
 
 /* ---- verdicts ---- */
@@ -275,9 +279,9 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	   cmocka_unit_test(test_phrases),
+		cmocka_unit_test(test_table),		cmocka_unit_test(test_phrases),
 		cmocka_unit_test(test_words_of_policy), cmocka_unit_test(test_every_code),
-		cmocka_unit_test(test_no_host),	   cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_no_host),		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_names),
 	};
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One domain from the inside: shared by the files of watch/ that look after it, and by no one else.
+ * Loop thread only, but for `published` and `verdicts`.
+ */
+#ifndef BACKUPMX_WATCH_DOMAIN_H
+#define BACKUPMX_WATCH_DOMAIN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uthash.h>
+
+#include "core/mxset.h"
+#include "watch/domains.h"
+#include "watch/endpoints.h"
+#include "watch/lookup.h"
+
+struct domain_published { /* under the table's lock */
+	struct domain_view view; /* peer_mx and up_clock are made at each look */
+	int64_t up_seconds;	 /* until up_started_ms */
+	int64_t up_started_ms;	 /* loop_now_ms when it came up; 0: it isn't up */
+	struct ip *peers;	 /* addresses of all MX hosts but ours */
+	size_t peer_count;
+};
+
+struct domain {
+	UT_hash_handle hh;
+	struct domains *owner;
+	char name[MAIL_DOMAIN_MAX + 1];
+	const struct config_domain *settings; /* in the table's configuration */
+	/* DNS */
+	struct mxset set;	/* the last good one, roles assigned */
+	struct mxset primary;	/* the configured hosts with addresses; preference is the index */
+	struct lookup *mx_lookup, *primary_lookup;
+	struct loop_timer *mx_timer, *primary_timer;
+	bool mx_answered, primary_answered; /* at least once, or remembered */
+	int64_t gone_since;	/* DNS has said since then that the working set is gone; 0: it hasn't */
+	/* endpoints */
+	struct domain_member *members;
+	size_t member_count;
+	/* state */
+	enum domain_state state;
+	enum health_reason reason;
+	int64_t since;
+	int64_t recovered;
+	int64_t up_seconds;    /* observed up, until up_started_ms */
+	int64_t up_started_ms; /* 0: not up now */
+	bool senders_up;
+	bool told_not_backup;
+	/* mail taken since it went down */
+	unsigned long mails;
+	bool mails_unsure; /* restarted while it was down: there may be some */
+	struct domain_published published;
+	atomic_ulong verdicts[DECISION_ASK + 1];
+};
+
+struct domains {
+	struct services *services;
+	struct config *config;
+	struct endpoints *endpoints;
+	domains_recovered recovered;
+	void *recovered_arg;
+	struct loop_timer *save_timer;
+	struct domain *all;	/* changed by the loop under `lock` for writing */
+	size_t subdomain_count;
+	pthread_rwlock_t lock;	/* of `all` and each domain's `published` */
+	pthread_mutex_t wait_lock; /* of the rest */
+	pthread_cond_t changed;
+	uint64_t generation;
+	bool stopping;
+};
+
+/* domain_state.c */
+void domain_evaluate(struct domain *domain);
+void domain_publish(struct domain *domain);
+void domain_endpoint_sampled(void *domain, struct endpoint *endpoint, bool changed);
+int64_t domain_up_clock(const struct domain *domain);
+
+/* domain_dns.c */
+void domain_dns_start(struct domain *domain, int64_t delay_ms);
+void domain_dns_stop(struct domain *domain);
+void domain_primary_changed(struct domain *domain);
+/* Finds ourselves in the set anew and registers with the endpoints that come out of it. */
+void domain_members_update(struct domain *domain);
+void domain_members_drop(struct domain *domain);
+
+/* domain_record.c */
+void domain_record_save(const struct domain *domain);
+void domain_record_load(struct domain *domain);
+
+#endif

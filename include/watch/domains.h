@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The domains we are backup for, and how each one's primary is (DESIGN sections 2 and 3).
+ *
+ * The loop thread owns them and alone changes them. Other threads get copies: domains_view() and
+ * domains_wait() are for any thread, as are the two counters at the end.
+ */
+#ifndef BACKUPMX_WATCH_DOMAINS_H
+#define BACKUPMX_WATCH_DOMAINS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/config.h"
+#include "core/decision.h"
+#include "core/health.h"
+#include "watch/services.h"
+
+struct domains;
+struct domain;
+
+/* A copy of what the decision needs to know. */
+struct domain_view {
+	enum domain_state state;
+	enum health_reason reason;
+	int64_t since;	   /* of the state, seconds since 1970 */
+	int64_t up_clock;  /* observed-up seconds, now */
+	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
+	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
+	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
+};
+
+/* Told on the loop when a primary is back after down or sick, for a domain for which mail was taken
+ * meanwhile (or may have been: the daemon was restarted). */
+typedef void (*domains_recovered)(void *arg, const char *domain, unsigned long mails);
+
+struct domains *domains_new(struct services *services, struct config *config,
+			    domains_recovered recovered, void *arg);
+void domains_free(struct domains *domains);
+
+/* Brings the domains in line with a new configuration; what didn't change keeps its state. */
+void domains_configure(struct domains *domains, struct config *config);
+/* The resolver or our identity is another: look everything up again, soon. */
+void domains_look_again(struct domains *domains);
+
+/* Copies the view of a domain. False when there is none of that name (yet). Any thread. */
+bool domains_view(struct domains *domains, const char *name, const struct ip *client,
+		  struct domain_view *view);
+/* Asks the loop to take up a name that the configuration covers but that isn't there yet (a new
+ * subdomain of a ".parent" section). Any thread. */
+void domains_want(struct domains *domains, const char *name);
+/* Waits until the domain's state is known, or `until_ms` (loop_now_ms). Any thread but the loop. */
+void domains_wait(struct domains *domains, const char *name, int64_t until_ms);
+/* Ends all waits, now and later: the program stops. Any thread. */
+void domains_stop_waits(struct domains *domains);
+
+/* Counts a verdict, respectively a message that was taken, for a domain. Any thread. */
+void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action);
+void domains_count_mail(struct domains *domains, const char *name);
+
+/* ---- loop thread only ---- */
+
+struct domain *domains_find(struct domains *domains, const char *name);
+struct domain *domains_first(struct domains *domains);
+struct domain *domain_next(struct domain *domain); /* NULL at the end; sorted by name */
+
+const char *domain_name(const struct domain *domain);
+const struct config_domain *domain_settings(const struct domain *domain);
+struct domain_view domain_view_now(const struct domain *domain, const struct ip *client);
+
+/* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
+struct endpoint *domain_endpoint_up(const struct domain *domain);
+
+/* For status: what it is made of. */
+const char *domain_source(const struct domain *domain); /* "configured", "subdomain" */
+const struct mxset *domain_mxset(const struct domain *domain);
+enum domain_set { DOMAIN_SET_SENDERS = 1, DOMAIN_SET_FORWARDING = 2 };
+struct domain_member {
+	struct endpoint *endpoint;
+	unsigned sets; /* enum domain_set, or-ed; 0: it turned out to be ourselves */
+};
+size_t domain_member_count(const struct domain *domain);
+struct domain_member domain_member(const struct domain *domain, size_t i);
+unsigned long domain_verdicts(const struct domain *domain, enum decision_action action);
+unsigned long domain_mails_waiting(const struct domain *domain);
+void domain_flushed(struct domain *domain); /* its mail has been flushed: count anew */
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Contradictions between settings. Owns nothing; called by the thread that loads. */
+#include "conf/check.h"
+
+#include <ifaddrs.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/duration.h"
+#include "base/text.h"
+#include "conf/file.h"
+
+#define HOST_NAME_MAX_SIZE 256
+
+struct self {
+	const struct config *config;
+	struct ifaddrs *interfaces;
+	char host_name[HOST_NAME_MAX_SIZE];
+};
+
+/* ---- is that us? ---- */
+
+static void self_init(struct self *self, const struct config *config)
+{
+	*self = (struct self){ .config = config };
+	if (getifaddrs(&self->interfaces) != 0)
+		self->interfaces = NULL;
+	if (gethostname(self->host_name, sizeof(self->host_name) - 1) != 0)
+		self->host_name[0] = '\0';
+	text_lower(self->host_name);
+}
+
+static void self_fini(struct self *self)
+{
+	if (self->interfaces != NULL)
+		freeifaddrs(self->interfaces);
+}
+
+static bool is_own_address(const struct self *self, const struct ip *ip)
+{
+	struct ip_port own;
+
+	for (size_t i = 0; i < self->config->milter.my_address_count; i++)
+		if (ip_equal(&self->config->milter.my_addresses[i], ip))
+			return true;
+	for (const struct ifaddrs *entry = self->interfaces; entry != NULL; entry = entry->ifa_next)
+		if (entry->ifa_addr != NULL && ip_from_sockaddr(entry->ifa_addr, &own) &&
+		    ip_equal(&own.ip, ip))
+			return true;
+	return false;
+}
+
+static bool is_own_name(const struct self *self, const char *name)
+{
+	const struct config_strings *names = &self->config->milter.my_names;
+
+	for (size_t i = 0; i < names->count; i++)
+		if (strcmp(names->items[i], name) == 0)
+			return true;
+	return strcmp(name, "localhost") == 0 ||
+	       (self->host_name[0] != '\0' && strcmp(name, self->host_name) == 0);
+}
+
+static void check_primary(const struct reader *reader, const struct self *self,
+			  const struct reader_domain *domain, struct place place)
+{
+	const struct config_endpoints *primary = &domain->domain.primary;
+	char shown[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < primary->count; i++) {
+		const struct config_endpoint *endpoint = &primary->items[i];
+
+		if (endpoint->ip.family != IP_NONE && is_own_address(self, &endpoint->ip))
+			problems_add(reader->problems, place, "primary",
+				     "%s is an address of this host; write the domain's own mail "
+				     "hosts",
+				     ip_format(&endpoint->ip, shown, sizeof(shown)));
+		else if (endpoint->ip.family == IP_NONE && is_own_name(self, endpoint->host))
+			problems_add(reader->problems, place, "primary",
+				     "%s is a name of this host; write the domain's own mail hosts",
+				     endpoint->host);
+	}
+}
+
+/* ---- files ---- */
+
+static void check_file(const struct reader *reader, const char *path, const char *key,
+		       struct place place)
+{
+	int error;
+
+	if (path == NULL || path[0] == '\0')
+		return;
+	error = file_check(path);
+	if (error != 0)
+		problems_add(reader->problems, place, key,
+			     "cannot read \"%.200s\": %s; write the path of a readable file", path,
+			     strerror(-error));
+}
+
+/* ---- all of it ---- */
+
+static struct place place_of_key(const struct reader *reader, const char *section, const char *key)
+{
+	return reader->ini->plain[option_index(options_find(section, key))];
+}
+
+static void check_valid_times(const struct reader *reader)
+{
+	struct place refresh = place_of_key(reader, "recipients", "valid_refresh");
+	struct place ttl = place_of_key(reader, "recipients", "valid_ttl");
+	int64_t valid_refresh = reader->config->recipients.valid_refresh;
+	int64_t valid_ttl = reader->config->recipients.valid_ttl;
+	char a[32], b[32];
+
+	if (valid_refresh <= valid_ttl)
+		return;
+	duration_format(valid_refresh, a, sizeof(a));
+	duration_format(valid_ttl, b, sizeof(b));
+	if (refresh.line > 0)
+		problems_add(reader->problems, refresh, "valid_refresh",
+			     "%s is above valid_ttl, %s; write %s or less", a, b, b);
+	else
+		problems_add(reader->problems, ttl, "valid_ttl",
+			     "%s is below valid_refresh, %s; write %s or more", b, a, a);
+}
+
+static const struct reader_given *find_given(const struct reader_domain *domain, const char *key)
+{
+	const struct reader_given *given = domain->given;
+
+	while (given != NULL && strcmp(given->option->key, key) != 0)
+		given = given->next;
+	return given;
+}
+
+static struct place given_place(const struct reader_domain *domain, const char *key)
+{
+	const struct reader_given *given = find_given(domain, key);
+
+	return given != NULL ? given->place : domain->place;
+}
+
+static void check_domain(const struct reader *reader, const struct self *self,
+			 const struct reader_domain *domain)
+{
+	const struct config_domain *settings = &domain->domain;
+	const struct reader_given *file = find_given(domain, "recipients_file");
+
+	check_primary(reader, self, domain, given_place(domain, "primary"));
+	check_file(reader, settings->recipients_file, "recipients_file",
+		   given_place(domain, "recipients_file"));
+	/* One that was refused has its own complaint, and is not kept. */
+	if (settings->recipients_complete && settings->recipients_file[0] == '\0' &&
+	    (file == NULL || file->is_good))
+		problems_add(reader->problems, given_place(domain, "recipients_complete"),
+			     "recipients_complete",
+			     "is yes without a recipients_file; write recipients_file = /path as "
+			     "well, or no");
+}
+
+void check_all(const struct reader *reader)
+{
+	struct self self;
+
+	self_init(&self, reader->config);
+	/* A value that was refused has left nothing to compare. */
+	if (reader->config->recipients.valid_ttl > 0)
+		check_valid_times(reader);
+	for (size_t i = 0; i < reader->domain_count; i++)
+		check_domain(reader, &self, &reader->domains[i]);
+	self_fini(&self);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a domain keeps over a restart: its state, its observed-up clock, its last good MX set and
+ * primaries, as JSON in the store. Foreign or damaged records are no records. Loop thread only.
+ */
+#include <jansson.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "watch/domain.h"
+
+#define RECORD_MAX 32768
+#define RECORD_VERSION 1
+
+static json_t *set_to_json(const struct mxset *set)
+{
+	json_t *hosts = json_array();
+
+	for (size_t h = 0; h < set->count; h++) {
+		const struct mx_host *host = &set->hosts[h];
+		json_t *addresses = json_array();
+		char text[IP_TEXT_MAX];
+
+		for (size_t a = 0; a < host->address_count; a++)
+			json_array_append_new(addresses, json_string(ip_format(&host->addresses[a],
+									       text, sizeof(text))));
+		json_array_append_new(hosts, json_pack("{s:s, s:i, s:o}", "name", host->name,
+						       "preference", (int)host->preference,
+						       "addresses", addresses));
+	}
+	return hosts;
+}
+
+static void set_from_json(struct mxset *set, const json_t *hosts)
+{
+	size_t h, a;
+	json_t *entry, *address;
+
+	json_array_foreach(hosts, h, entry) {
+		const char *name = NULL;
+		int preference = 0;
+		json_t *addresses = NULL;
+		struct ip ip;
+
+		if (json_unpack(entry, "{s:s, s:i, s:o}", "name", &name, "preference", &preference,
+				"addresses", &addresses) != 0 ||
+		    preference < 0 || preference > UINT16_MAX ||
+		    !mxset_add_host(set, name, (uint16_t)preference))
+			continue;
+		json_array_foreach(addresses, a, address) {
+			if (json_is_string(address) && ip_parse(json_string_value(address), &ip))
+				mx_host_add_address(&set->hosts[set->count - 1], &ip);
+		}
+	}
+}
+
+void domain_record_save(const struct domain *domain)
+{
+	char text[RECORD_MAX];
+	json_t *record = json_pack(
+		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "version",
+		RECORD_VERSION, "state", domain_state_name(domain->state), "reason",
+		health_reason_name(domain->reason), "since", (json_int_t)domain->since, "recovered",
+		(json_int_t)domain->recovered, "up_seconds", (json_int_t)domain_up_clock(domain),
+		"gone_since", (json_int_t)domain->gone_since, "mails", (json_int_t)domain->mails,
+		"mx", mx_standing_name(domain->set.standing), "hosts", set_to_json(&domain->set),
+		"primary", set_to_json(&domain->primary));
+	size_t length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
+
+	json_decref(record);
+	if (length > 0 && length <= sizeof(text))
+		writer_put(domain->owner->services->writer, STORE_DOMAINS, domain->name,
+			   strlen(domain->name), text, length);
+}
+
+static bool state_parse(const char *word, enum domain_state *state)
+{
+	static const enum domain_state kept[] = { DOMAIN_UP, DOMAIN_SICK, DOMAIN_DOWN };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (strcmp(word, domain_state_name(kept[i])) == 0) {
+			*state = kept[i];
+			return true;
+		}
+	}
+	return false; /* "unknown", "not-backup": to be found out again */
+}
+
+static bool take_record(struct domain *domain, const json_t *record)
+{
+	int version = 0;
+	const char *state, *reason, *standing;
+	json_int_t since, recovered, up_seconds, gone_since, mails;
+	json_t *hosts, *primary;
+
+	if (json_unpack((json_t *)(uintptr_t)record,
+			"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "version",
+			&version, "state", &state, "reason", &reason, "since", &since, "recovered",
+			&recovered, "up_seconds", &up_seconds, "gone_since", &gone_since, "mails",
+			&mails, "mx", &standing, "hosts", &hosts, "primary", &primary) != 0 ||
+	    version != RECORD_VERSION)
+		return false;
+	if (state_parse(state, &domain->state)) {
+		domain->since = since;
+		health_reason_parse(reason, &domain->reason);
+	}
+	domain->recovered = recovered;
+	domain->up_seconds = up_seconds > 0 ? up_seconds : 0;
+	domain->gone_since = gone_since;
+	domain->mails = mails > 0 ? (unsigned long)mails : 0;
+	if (mx_standing_parse(standing, &domain->set.standing) &&
+	    domain->set.standing != MX_STANDING_UNKNOWN)
+		domain->mx_answered = true;
+	set_from_json(&domain->set, hosts);
+	set_from_json(&domain->primary, primary);
+	domain->primary_answered = domain->primary.count > 0;
+	return true;
+}
+
+void domain_record_load(struct domain *domain)
+{
+	char text[RECORD_MAX];
+	size_t length = 0;
+	json_t *record = NULL;
+
+	if (writer_get(domain->owner->services->writer, STORE_DOMAINS, domain->name,
+		       strlen(domain->name), text, sizeof(text), &length) == STORE_FOUND)
+		record = json_loadb(text, length, 0, NULL);
+	if (record != NULL && !take_record(domain, record))
+		log_warning("store: domain=%s its record cannot be read and is begun anew",
+			    domain->name);
+	json_decref(record);
+	/* The clock runs while we see it up; and a crash may have hidden that mail was taken. */
+	if (domain->state == DOMAIN_UP)
+		domain->up_started_ms = loop_now_ms();
+	else if (domain->state == DOMAIN_DOWN || domain->state == DOMAIN_SICK)
+		domain->mails_unsure = true;
+}

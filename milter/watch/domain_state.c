@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A domain's state, from its endpoints'. Loop thread only.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "watch/domain.h"
+
+/* What the endpoints of the forwarding set add up to. */
+struct tally {
+	unsigned total;
+	unsigned up;
+	unsigned unknown;
+	unsigned no_route;
+	unsigned ehlo_refused; /* answered, but refuse EHLO and HELO with 5xx */
+	unsigned reached;      /* answered at all */
+	bool looped;	       /* one was left out because it is ourselves */
+	enum health_reason first_reason;
+};
+
+static bool reason_is_reached(enum health_reason reason)
+{
+	switch (reason) {
+	case HEALTH_TLS_FAIL:
+	case HEALTH_BANNER_4XX:
+	case HEALTH_BANNER_5XX:
+	case HEALTH_EHLO_4XX:
+	case HEALTH_EHLO_5XX:
+	case HEALTH_PROTOCOL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void tally_add(struct tally *tally, const struct health *health)
+{
+	tally->total++;
+	if (health->no_route) {
+		tally->no_route++;
+		return;
+	}
+	if (health->state == HEALTH_UNKNOWN)
+		tally->unknown++;
+	else if (health->state == HEALTH_UP)
+		tally->up++;
+	else if (tally->first_reason == HEALTH_OK)
+		tally->first_reason = health->reason;
+	if (health->state == HEALTH_DOWN && reason_is_reached(health->reason))
+		tally->reached++;
+	if (health->state == HEALTH_DOWN && health->reason == HEALTH_EHLO_5XX)
+		tally->ehlo_refused++;
+}
+
+static struct tally tally_of(const struct domain *domain)
+{
+	struct tally tally = { .first_reason = HEALTH_OK };
+
+	for (size_t i = 0; i < domain->member_count; i++) {
+		const struct domain_member *member = &domain->members[i];
+		const struct health *health = endpoint_health(member->endpoint);
+
+		if (member->sets & DOMAIN_SET_FORWARDING)
+			tally_add(&tally, health);
+		else if (member->sets == 0)
+			tally.looped = true;
+	}
+	return tally;
+}
+
+/* Without any endpoint to deliver to. */
+static enum domain_state state_without_endpoints(const struct domain *domain,
+						 const struct tally *tally,
+						 enum health_reason *reason)
+{
+	*reason = tally->looped ? HEALTH_LOOP : HEALTH_DNS_FAIL;
+	if (domain->settings->primary.count > 0)
+		return domain->primary_answered ? DOMAIN_DOWN : DOMAIN_UNKNOWN;
+	switch (domain->set.standing) {
+	case MX_STANDING_UNKNOWN:
+		return domain->mx_answered ? DOMAIN_DOWN : DOMAIN_UNKNOWN;
+	case MX_STANDING_BACKUP:
+		/* better hosts whose addresses can't be found; or they all are ourselves */
+		return tally->looped ? DOMAIN_NOT_BACKUP : DOMAIN_DOWN;
+	default:
+		*reason = HEALTH_OK;
+		return DOMAIN_NOT_BACKUP;
+	}
+}
+
+static enum domain_state state_of(const struct domain *domain, const struct tally *tally,
+				  enum health_reason *reason)
+{
+	*reason = HEALTH_OK;
+	if (tally->total == 0)
+		return state_without_endpoints(domain, tally, reason);
+	if (tally->up > 0)
+		return DOMAIN_UP;
+	if (tally->unknown > 0) {
+		/* What was seen before stays true until a probe tells otherwise. */
+		*reason = domain->reason;
+		return domain->state == DOMAIN_NOT_BACKUP ? DOMAIN_UNKNOWN : domain->state;
+	}
+	*reason = tally->no_route == tally->total ? HEALTH_NO_ROUTE : tally->first_reason;
+	/* Our MTA would be refused at once there, and would bounce what we took. */
+	if (tally->ehlo_refused > 0 && tally->ehlo_refused == tally->reached)
+		return DOMAIN_SICK;
+	return DOMAIN_DOWN;
+}
+
+int64_t domain_up_clock(const struct domain *domain)
+{
+	if (domain->up_started_ms == 0)
+		return domain->up_seconds;
+	return domain->up_seconds + (loop_now_ms() - domain->up_started_ms) / 1000;
+}
+
+static void up_clock_switch(struct domain *domain, bool up)
+{
+	domain->up_seconds = domain_up_clock(domain);
+	domain->up_started_ms = up ? loop_now_ms() : 0;
+}
+
+static void log_change(const struct domain *domain, enum domain_state was,
+		       const struct tally *tally, int64_t after)
+{
+	bool not_backup = domain->state == DOMAIN_NOT_BACKUP;
+	char line[1024];
+	TEXT_ON(text, line);
+
+	text_add(&text, "health: ");
+	text_add_pair(&text, "domain", domain->name);
+	text_add_pair(&text, "state", domain_state_name(domain->state));
+	text_add_pair(&text, "was", domain_state_name(was));
+	if (!not_backup)
+		text_add_pair(&text, "reason", health_reason_name(domain->reason));
+	else
+		text_add_pair(&text, "mx", mx_standing_name(domain->set.standing));
+	text_add_format(&text, " endpoints=%u/%u after=%llds", tally->up, tally->total,
+			(long long)after);
+	log_line(not_backup ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s", line);
+}
+
+static bool is_outage(enum domain_state state)
+{
+	return state == DOMAIN_DOWN || state == DOMAIN_SICK;
+}
+
+/* Mail may wait in the MTA's queue for this domain. */
+static void tell_recovered(struct domain *domain)
+{
+	struct domains *domains = domain->owner;
+
+	if (domain->mails > 0 || domain->mails_unsure)
+		domains->recovered(domains->recovered_arg, domain->name, domain->mails);
+}
+
+static void change_state(struct domain *domain, enum domain_state state, enum health_reason reason,
+			 const struct tally *tally)
+{
+	enum domain_state was = domain->state;
+	int64_t now = loop_wall_seconds();
+	int64_t after = domain->since > 0 && now > domain->since ? now - domain->since : 0;
+
+	domain->state = state;
+	domain->reason = reason;
+	domain->since = now;
+	up_clock_switch(domain, state == DOMAIN_UP);
+	log_change(domain, was, tally, after);
+	if (state == DOMAIN_UP && is_outage(was))
+		domain->recovered = now;
+	domain_record_save(domain);
+	domain_publish(domain);
+	if (state == DOMAIN_UP && (is_outage(was) || domain->mails_unsure))
+		tell_recovered(domain);
+}
+
+/* In each set the best one up leads; while none is up, all do. */
+static void set_leaders(struct domain *domain)
+{
+	bool leading[2] = { false, false };
+	static const unsigned sets[2] = { DOMAIN_SET_SENDERS, DOMAIN_SET_FORWARDING };
+	struct endpoint *best[2] = { NULL, NULL };
+
+	for (int s = 0; s < 2; s++)
+		for (size_t i = 0; i < domain->member_count && best[s] == NULL; i++)
+			if ((domain->members[i].sets & sets[s]) &&
+			    endpoint_health(domain->members[i].endpoint)->state == HEALTH_UP)
+				best[s] = domain->members[i].endpoint;
+	for (size_t i = 0; i < domain->member_count; i++) {
+		const struct domain_member *member = &domain->members[i];
+
+		for (int s = 0; s < 2; s++)
+			leading[s] = (member->sets & sets[s]) &&
+				     (best[s] == NULL || best[s] == member->endpoint);
+		endpoint_set_leading(member->endpoint, domain, leading[0] || leading[1]);
+	}
+}
+
+static bool senders_up(const struct domain *domain)
+{
+	for (size_t i = 0; i < domain->member_count; i++)
+		if ((domain->members[i].sets & DOMAIN_SET_SENDERS) &&
+		    endpoint_health(domain->members[i].endpoint)->state == HEALTH_UP &&
+		    !endpoint_health(domain->members[i].endpoint)->no_route)
+			return true;
+	return false;
+}
+
+void domain_evaluate(struct domain *domain)
+{
+	struct tally tally = tally_of(domain);
+	enum health_reason reason;
+	enum domain_state state = state_of(domain, &tally, &reason);
+
+	set_leaders(domain);
+	domain->senders_up = senders_up(domain);
+	if (state != domain->state)
+		change_state(domain, state, reason, &tally);
+	else
+		domain_publish(domain);
+}
+
+/* The leader of a set stumbles: how are the others? Else they would be asked minutes later. */
+static void probe_others(struct domain *domain, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (domain->members[i].endpoint != endpoint)
+			endpoint_probe_soon(domain->members[i].endpoint);
+}
+
+/* The endpoint was found to be ourselves, or isn't any more. */
+static bool loop_is_news(const struct domain *domain, const struct endpoint *endpoint)
+{
+	bool looped = endpoint_health(endpoint)->reason == HEALTH_LOOP;
+
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (domain->members[i].endpoint == endpoint)
+			return looped != (domain->members[i].sets == 0);
+	return false;
+}
+
+void domain_endpoint_sampled(void *arg, struct endpoint *endpoint, bool changed)
+{
+	struct domain *domain = arg;
+	const struct health *health = endpoint_health(endpoint);
+
+	if (health->state == HEALTH_UP && health->streak == 1)
+		probe_others(domain, endpoint);
+	(void)changed;
+	if (loop_is_news(domain, endpoint))
+		domain_members_update(domain);
+	domain_evaluate(domain);
+}
+
+void domain_publish(struct domain *domain)
+{
+	struct domains *domains = domain->owner;
+	struct domain_published *published = &domain->published;
+
+	pthread_rwlock_wrlock(&domains->lock);
+	published->view = (struct domain_view){
+		.state = domain->state,
+		.reason = domain->reason,
+		.since = domain->since,
+		.recovered = domain->recovered,
+		.senders_up = domain->senders_up,
+	};
+	published->up_seconds = domain->up_seconds;
+	published->up_started_ms = domain->up_started_ms;
+	pthread_rwlock_unlock(&domains->lock);
+	pthread_mutex_lock(&domains->wait_lock);
+	domains->generation++;
+	pthread_cond_broadcast(&domains->changed);
+	pthread_mutex_unlock(&domains->wait_lock);
+}

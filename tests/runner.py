@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Runs the tiers of tests over the builds, several jobs at a time, and counts. Called by tests/run.
+#
+# A job is one build, one `make check`, one test module of a pytest tier on one build, one lint
+# script, or `make distcheck`. Most jobs of the end-to-end tier wait for timers, so more of them run
+# at once than there are processors; compilers are counted as what they cost.
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+USAGE = """\
+usage: tests/run [--no-install] [--builds LIST] [TIER...]
+
+Tiers (all of them without one named):
+  lint        scripts in tests/lint
+  unit        make check
+  daemon      the daemon against scripted peers (tests/daemon)
+  e2e         the daemon between real servers in network namespaces (tests/e2e)
+  distcheck   make distcheck
+
+Builds, each in build/NAME: gcc, clang, asan (address and undefined behaviour), tsan (threads).
+The unit tier runs on all of them, daemon and e2e on gcc, asan and tsan.
+
+  --builds LIST   only these, as in --builds gcc,asan
+  --no-install    the Debian packages are there already
+  --help          this text
+
+Logs are in build/logs. The exit status is 0 when nothing failed; the last line counts.
+"""
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+LOGS = TOP / "build/logs"
+PYTHON = "/usr/bin/python3"
+
+BUILDS = {
+    "gcc": ["--enable-werror", "CC=gcc"],
+    "clang": ["--enable-werror", "CC=clang"],
+    "asan": ["--enable-werror", "--with-sanitizer=address,undefined"],
+    "tsan": ["--enable-werror", "--with-sanitizer=thread"],
+}
+PYTEST_BUILDS = ["gcc", "asan", "tsan"]
+TIERS = ["lint", "unit", "daemon", "e2e", "distcheck"]
+
+SUPPRESSIONS = TOP / "tests/sanitizers"
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:"
+                    "exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "second_deadlock_stack=1:exitcode=99",
+}
+
+COMPILING = 2  # what a job with make -j2 costs; a test module costs 1
+CAPACITY = 3 * (os.cpu_count() or 2)
+JOB_SECONDS = 1200
+
+
+@dataclasses.dataclass(eq=False)
+class Job:
+    name: str
+    command: list
+    needs: tuple = ()
+    cost: int = 1
+    folder: pathlib.Path = TOP
+    environment: dict = dataclasses.field(default_factory=dict)
+    count: object = None  # callable(job) -> (passed, failed), from what the job left behind
+    # results
+    status: int = None
+    seconds: float = 0.0
+    passed: int = 0
+    failed: int = 0
+    note: str = ""
+
+    @property
+    def log(self):
+        return LOGS / (re.sub(r"[^\w.-]+", "-", self.name) + ".log")
+
+    @property
+    def junit(self):
+        return self.log.with_suffix(".xml")
+
+
+# Counting.
+
+def count_junit(job):
+    """Every test by itself. A skipped one counts as failed: nothing is left out in silence."""
+    try:
+        root = xml.etree.ElementTree.parse(job.junit).getroot()
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return 0, 1
+    passed = failed = 0
+    for case in root.iter("testcase"):
+        bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        if "skipped" in bad:
+            job.note = "skipped tests count as failed"
+        failed += bool(bad)
+        passed += not bad
+    return passed, failed
+
+
+def count_check(job):
+    """cmocka's tests one by one where a program's log has them, else the program as one."""
+    passed = failed = 0
+    for result in job.folder.rglob("*.trs"):
+        text = result.read_text(errors="replace")
+        log = result.with_suffix(".log")
+        log_text = log.read_text(errors="replace") if log.exists() else ""
+        good = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", log_text)))
+        bad = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", log_text)))
+        program_failed = not re.search(r"^:global-test-result: PASS$", text, re.M)
+        passed += good or not program_failed
+        # A program that failed without a failed test crashed, or a sanitizer reported.
+        failed += bad or program_failed
+    return passed, failed
+
+
+def count_status(job):
+    return (1, 0) if job.status == 0 else (0, 1)
+
+
+# What there is to run.
+
+def pytest_jobs(tier, build):
+    """One job per module: they share nothing, so they may run side by side."""
+    folder = TOP / "tests" / tier
+    for module in sorted(folder.glob("test_*.py")):
+        job = Job(f"{tier} {build} {module.stem}", [], (f"build {build}",), folder=TOP,
+                  count=count_junit)
+        job.command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
+                       "-rfE", f"--junitxml={job.junit}", str(module)]
+        if tier == "daemon":
+            # A loopback of its own: ports and addresses can't collide with another job's.
+            job.command = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh",
+                           *job.command]
+        job.environment = {"BACKUPMX_BUILD": str(TOP / "build" / build)}
+        yield job
+
+
+def all_jobs(tiers, builds):
+    jobs = []
+    needed = [build for build in BUILDS if build in builds and (
+        "unit" in tiers or build in PYTEST_BUILDS and {"daemon", "e2e"} & set(tiers)
+        or build == "gcc" and {"lint", "distcheck"} & set(tiers))]
+    if "lint" in tiers:
+        for script in sorted((TOP / "tests/lint").iterdir()):
+            if script.is_file() and os.access(script, os.X_OK):
+                # Some look at the built programs and the generated files as well.
+                needs = ("build gcc",) if "gcc" in needed else ("autoreconf",)
+                jobs.append(Job(f"lint {script.name}", [str(script)], needs,
+                                environment={"BACKUPMX_BUILD": str(TOP / "build/gcc")},
+                                count=count_status))
+    jobs.append(Job("autoreconf", ["autoreconf", "-i"], cost=COMPILING))
+    for build in needed:
+        folder = TOP / "build" / build
+        folder.mkdir(parents=True, exist_ok=True)
+        options = " ".join(BUILDS[build])
+        jobs.append(Job(
+            f"build {build}",
+            ["sh", "-ec", f"../../configure {options} && make -j2 && make -j2 check TESTS="],
+            ("autoreconf",), COMPILING, folder))
+        if "unit" in tiers:
+            jobs.append(Job(f"unit {build}", ["sh", "-ec", "make -k check"], (f"build {build}",),
+                            1, folder, count=count_check))
+    if "distcheck" in tiers and "gcc" in needed:
+        jobs.append(Job("distcheck", ["make", "distcheck"],
+                        ("unit gcc",) if "unit" in tiers else ("build gcc",), COMPILING,
+                        TOP / "build/gcc", count=count_status))
+    for tier in ("e2e", "daemon"):
+        if tier in tiers:
+            for build in PYTEST_BUILDS:
+                if build in needed:
+                    jobs += pytest_jobs(tier, build)
+    return jobs
+
+
+# Running.
+
+class Runner:
+    def __init__(self, jobs):
+        self.waiting = list(jobs)
+        self.total = len(jobs)
+        self.done = {}
+        self.running = {}
+        self.changed = threading.Condition()
+
+    def run(self):
+        with self.changed:
+            while self.waiting or self.running:
+                self.start_what_can()
+                self.changed.wait(1)
+
+    def start_what_can(self):
+        """Jobs in their order, as far as what they need is there and the machine has room."""
+        for job in list(self.waiting):
+            needed = [self.done.get(name) for name in job.needs]
+            if any(other is None for other in needed):
+                continue
+            if any(other.status != 0 and not other.count for other in needed):
+                self.waiting.remove(job)
+                job.status, job.failed = -1, 1
+                job.note = "not run: " + ", ".join(job.needs) + " failed"
+                self.finish(job)
+                continue
+            used = sum(other.cost for other in self.running)
+            if used and used + job.cost > CAPACITY:
+                continue
+            self.waiting.remove(job)
+            self.running[job] = None
+            threading.Thread(target=self.work, args=(job,), daemon=True).start()
+
+    def work(self, job):
+        began = time.monotonic()
+        environment = dict(os.environ, LC_ALL="C.UTF-8", **job.environment)
+        for name, options in SANITIZER_OPTIONS.items():
+            suppressions = SUPPRESSIONS / f"{name.split('_')[0].lower()}.supp"
+            if suppressions.exists():
+                options += f":suppressions={suppressions}"
+            environment[name] = options
+        with open(job.log, "wb") as log:
+            process = subprocess.Popen(job.command, cwd=job.folder, env=environment, stdout=log,
+                                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                       start_new_session=True)
+            with self.changed:
+                self.running[job] = process
+            try:
+                job.status = process.wait(JOB_SECONDS)
+            except subprocess.TimeoutExpired:
+                job.note = f"ended after {JOB_SECONDS} s"
+                os.killpg(process.pid, signal.SIGKILL)
+                job.status = process.wait()
+        job.seconds = time.monotonic() - began
+        if job.count:
+            job.passed, job.failed = job.count(job)
+            if job.status != 0 and job.failed == 0:
+                job.failed = 1
+                job.note = job.note or f"exit status {job.status}"
+        elif job.status != 0:
+            job.failed = 1
+        with self.changed:
+            del self.running[job]
+            self.finish(job)
+            self.changed.notify()
+
+    def finish(self, job):
+        self.done[job.name] = job
+        verdict = "FAIL" if job.failed else "ok  "
+        counts = f"{job.passed} passed, {job.failed} failed" if job.count or job.failed else ""
+        print(f"[{len(self.done):3}/{self.total}] {verdict} {job.name:46} {counts:24} "
+              f"{job.seconds:6.1f} s  {job.note}")
+        if job.failed and job.status != -1:
+            lines = job.log.read_text(errors="replace").splitlines()
+            print("\n".join(f"    {line}" for line in lines[-30:]))
+
+    def stop(self):
+        with self.changed:
+            processes = [process for process in self.running.values() if process]
+        for process in processes:
+            try:
+                # Not SIGKILL: labs and temporary folders are taken down on the way out.
+                os.killpg(process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def give_back(paths):
+    """What was built as root under sudo belongs to the caller."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if user:
+        subprocess.run(["chown", "-R", f"{user}:{group or user}",
+                        *[str(path) for path in paths if path.exists()]], check=False)
+
+
+def summary(done, seconds):
+    print()
+    by_tier = {}
+    for job in done:
+        passed, failed, spent = by_tier.get(job.name.split()[0], (0, 0, 0.0))
+        by_tier[job.name.split()[0]] = (passed + job.passed, failed + job.failed,
+                                        spent + job.seconds)
+    for tier, (passed, failed, spent) in by_tier.items():
+        print(f"{tier:12} {passed:5} passed {failed:4} failed   {spent:7.1f} s of work")
+    for job in done:
+        if job.name.startswith("e2e gcc") and job.log.exists():
+            for line in re.findall(r"^figure: .*", job.log.read_text(errors="replace"), re.M):
+                print(line)
+    bad = [job for job in done if job.failed]
+    for job in bad:
+        print(f"FAILED: {job.name}: {job.failed} failed {job.note} "
+              f"({job.log.relative_to(TOP)})")
+    passed, failed = sum(job.passed for job in done), sum(job.failed for job in done)
+    print(f"{seconds / 60:.1f} minutes on {os.cpu_count()} processors")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=USAGE.removeprefix("usage: "), add_help=False)
+    parser.add_argument("--no-install", action="store_true")
+    parser.add_argument("--builds", default=",".join(BUILDS))
+    parser.add_argument("tiers", nargs="*", metavar="TIER")
+    options = parser.parse_args()
+    tiers, builds = options.tiers or TIERS, options.builds.split(",")
+    for word, known in [*((tier, TIERS) for tier in tiers), *((b, BUILDS) for b in builds)]:
+        if word not in known:
+            parser.error(f"{word}: one of {', '.join(known)}")
+
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    began = time.monotonic()
+    runner = Runner(all_jobs(tiers, builds))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    try:
+        runner.run()
+    except (KeyboardInterrupt, SystemExit):
+        runner.stop()
+        print("interrupted")
+        raise
+    finally:
+        give_back([TOP / name for name in (
+            "build", "configure", "aclocal.m4", "autom4te.cache", "build-aux", "config.h.in",
+            "Makefile.in")])
+    return summary(runner.done.values(), time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
