@@ -137,8 +137,8 @@ struct config_errors {
  * *errors. Looks nothing up in DNS; opens no socket. One load at a time (the parser is global). */
 struct config *config_load(const char *path, struct config_errors *errors);
 
-/* The same for an ini file that is in memory; `name` stands for it in messages, and relative includes
- * start in its folder. */
+/* The same for an ini file that is in memory; `name` stands for it in messages, and relative
+ * includes start in its folder. */
 struct config *config_load_bytes(const char *name, const char *bytes, size_t length,
 				 struct config_errors *errors);
 void config_errors_fini(struct config_errors *errors);

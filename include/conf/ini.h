@@ -79,9 +79,6 @@ void ini_lines_unread(struct ini_lines *lines);
 const char *ini_skip_blanks(const char *at);
 /* True at the end of a line or before a comment. */
 bool ini_is_rest(const char *at);
-/* True for a line that looks like a [section] header or like "key =": where a list that was never
- * closed has to end. */
-bool ini_is_header_or_key(const char *line);
 
 /* Reads the value of `key` that starts at `at` in the current line, over further lines if it is a
  * list in braces, and adds it to `out` as libconfuse wants it, with its line ends but the last.

@@ -94,7 +94,8 @@ const char *options_list_keys(const char *section, char *buffer, size_t size);
 
 const char *option_type_name(enum option_type type);
 
-/* One line per option: section, key, type, reload class, default; separated by tabs. */
+/* One line per option, for tests and for writing documentation: section, key, type, reload class,
+ * default, words or range with unit, what it is for; separated by tabs. */
 void options_print(FILE *out);
 
 #endif

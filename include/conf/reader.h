@@ -24,6 +24,7 @@ struct reader_domain {
 	struct config_domain domain; /* only the given keys and the name are set */
 	struct reader_given *given;
 	struct place place; /* of the section */
+	size_t number;	    /* in the order they were read */
 };
 
 struct reader {

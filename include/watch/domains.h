@@ -15,6 +15,7 @@
 #include "conf/config.h"
 #include "core/decision.h"
 #include "core/health.h"
+#include "watch/endpoints.h"
 #include "watch/services.h"
 
 struct domains;
@@ -71,6 +72,9 @@ struct domain_view domain_view_now(const struct domain *domain, const struct ip 
 
 /* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
 struct endpoint *domain_endpoint_up(const struct domain *domain);
+
+/* The name by which the endpoint is one of the domain's; "" for an address without a name. */
+const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint);
 
 /* For status: what it is made of. */
 const char *domain_source(const struct domain *domain); /* "configured", "subdomain" */

@@ -122,20 +122,15 @@ static void inherit(struct reader_domain *domain, const struct config *config)
 			   reader_home(key->option, NULL, &given));
 }
 
-static int compare_places(struct place a, struct place b)
-{
-	if (a.file != b.file)
-		return a.file < b.file ? -1 : 1;
-	return a.line < b.line ? -1 : a.line > b.line;
-}
-
 static int compare_domains(const void *left, const void *right)
 {
 	const struct reader_domain *a = left;
 	const struct reader_domain *b = right;
 	int order = strcmp(a->domain.name, b->domain.name);
 
-	return order != 0 ? order : compare_places(a->place, b->place);
+	if (order != 0)
+		return order;
+	return a->number < b->number ? -1 : a->number > b->number;
 }
 
 static void check_duplicates(const struct reader *reader)

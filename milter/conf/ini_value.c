@@ -42,7 +42,9 @@ static bool is_key_letter(char c)
 	return (c >= 'a' && c <= 'z') || c == '_';
 }
 
-bool ini_is_header_or_key(const char *line)
+/* True for a line that looks like a [section] header or like "key =": where a list that was never
+ * closed has to end. */
+static bool is_header_or_key(const char *line)
 {
 	bool is_header;
 
@@ -182,7 +184,7 @@ static bool read_word(struct parse *parse, const char *stops)
 static bool next_line(struct parse *parse)
 {
 	if (ini_lines_next(parse->lines)) {
-		if (!ini_is_header_or_key(parse->lines->line)) {
+		if (!is_header_or_key(parse->lines->line)) {
 			emit(parse, "\n");
 			parse->at = parse->lines->line;
 			return true;

@@ -7,6 +7,7 @@
  */
 #include "conf/options.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/duration.h"
@@ -19,7 +20,7 @@
 #define PATH_LENGTH_MAX 4095
 
 #define COUNTS		   .min = 1, .max = NUMBER_MAX
-#define LASTS		   .min = 1, .max = DURATION_MAX_SECONDS
+#define LASTS		   .min = 1, .max = DURATION_MAX_SECONDS, .unit = "seconds"
 #define AT_CONFIG(field)   .home = OPTION_HOME_CONFIG, .offset = offsetof(struct config, field)
 #define AT_POLICY(field)   .home = OPTION_HOME_POLICY, .offset = offsetof(struct config_policy, field)
 #define AT_PROBE(field)	   .home = OPTION_HOME_PROBE, .offset = offsetof(struct config_probe, field)
@@ -106,7 +107,7 @@ static const struct option options[] = {
 	  AT_CONFIG(milter.control_socket) },
 	{ "milter", "max_waiting", OPTION_NUMBER, "4", OPTION_LIVE,
 	  "how many recipients may wait for a primary's answer at once", COUNTS,
-	  AT_CONFIG(milter.max_waiting) },
+	  .unit = "recipients", AT_CONFIG(milter.max_waiting) },
 
 	{ "domains", "domains_file", OPTION_PATH, "", OPTION_LIVE,
 	  "a file of domains we are backup for, one per line", .max = PATH_LENGTH_MAX,
@@ -168,7 +169,7 @@ static const struct option options[] = {
 	  "ask the primary whether a recipient exists", AT_CONFIG(recipients.callout) },
 	{ "recipients", "callout_wait", OPTION_DURATION, "5s", OPTION_LIVE,
 	  "longest time a recipient may wait for that answer", .min = 1, .max = 25,
-	  AT_CONFIG(recipients.callout_wait) },
+	  .unit = "seconds", AT_CONFIG(recipients.callout_wait) },
 	{ "recipients", "callout_tls", OPTION_WORD, "may", OPTION_LIVE, "STARTTLS in callouts",
 	  .words = tls_words, AT_CONFIG(recipients.callout_tls) },
 	{ "recipients", "callout_sessions", OPTION_NUMBER, "4", OPTION_LIVE,
@@ -386,11 +387,26 @@ const char *option_type_name(enum option_type type)
 	return type_names[type];
 }
 
+static void print_range(const struct option *option, FILE *out)
+{
+	if (option->words != NULL) {
+		for (const struct option_word *word = option->words; word->name != NULL; word++)
+			fprintf(out, "%s%s", word > option->words ? "|" : "", word->name);
+	} else if (option->max > 0) {
+		fprintf(out, "%" PRId64 "..%" PRId64 "%s%s", option->min, option->max,
+			option->unit != NULL ? " " : "", option->unit != NULL ? option->unit : "");
+	}
+}
+
 void options_print(FILE *out)
 {
-	for (size_t i = 0; i < options_count(); i++)
-		fprintf(out, "%s\t%s\t%s\t%s\t%s\n", options[i].section, options[i].key,
-			option_type_name(options[i].type),
-			options[i].reload == OPTION_RESTART ? "restart" : "live",
-			options[i].standard);
+	for (size_t i = 0; i < options_count(); i++) {
+		const struct option *option = &options[i];
+
+		fprintf(out, "%s\t%s\t%s\t%s\t%s\t", option->section, option->key,
+			option_type_name(option->type),
+			option->reload == OPTION_RESTART ? "restart" : "live", option->standard);
+		print_range(option, out);
+		fprintf(out, "\t%s\n", option->about);
+	}
 }

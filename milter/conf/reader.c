@@ -206,7 +206,10 @@ static struct reader_domain *domain_add(struct reader *reader)
 		reader->domains = memory_resize(reader->domains, reader->domain_room,
 						sizeof(*reader->domains));
 	}
-	return memset(&reader->domains[reader->domain_count++], 0, sizeof(*reader->domains));
+	reader->domains[reader->domain_count] = (struct reader_domain){
+		.number = reader->domain_count,
+	};
+	return &reader->domains[reader->domain_count++];
 }
 
 static struct place given_place(const struct option *option, struct place otherwise)
@@ -237,7 +240,7 @@ static void store_domain(cfg_t *section)
 
 	domain->domain.name = pool_string(reader->pool, cfg_title(section));
 	domain->domain.recipients_file = pool_string(reader->pool, "");
-	domain->place = reader->ini->headers[reader->domain_count - 1];
+	domain->place = reader->ini->headers[domain->number];
 	for (size_t i = 0; i < options_count(); i++) {
 		const struct option *option = options_at(i);
 		cfg_opt_t *opt;

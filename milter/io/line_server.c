@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The control socket's listener and its clients, on libevent. Loop thread only. */
-#define _GNU_SOURCE /* struct ucred */
 #include "io/line_server.h"
 
 #include <assert.h>
@@ -24,7 +23,12 @@ struct line_client {
 	struct line_server *server;
 	struct bufferevent *stream;
 	struct line_peer peer;
-	bool closing; /* close when the answer is out */
+	struct line_request *open; /* the one line that is being answered */
+	bool closing;		   /* close when the answer is out */
+};
+
+struct line_request {
+	struct line_client *client; /* NULL: it has gone */
 };
 
 struct line_server {
@@ -41,35 +45,59 @@ static void client_free(struct line_client *client)
 {
 	DL_DELETE(client->server->clients, client);
 	client->server->client_count--;
+	if (client->open != NULL)
+		client->open->client = NULL;
 	bufferevent_free(client->stream);
 	free(client);
 }
 
-static void answer(struct line_client *client, const char *line)
+static void hand_over(struct line_client *client, const char *line)
 {
 	struct line_server *server = client->server;
-	char *text = server->handler(server->arg, &client->peer, line);
+	struct line_request *request = memory_alloc(sizeof(*request));
 
-	bufferevent_write(client->stream, text, strlen(text));
-	bufferevent_write(client->stream, "\n", 1);
-	free(text);
+	request->client = client;
+	client->open = request;
+	server->handler(server->arg, &client->peer, line, request);
+}
+
+/* Takes the next line, unless one is still being answered. */
+static void take_line(struct line_client *client)
+{
+	struct evbuffer *input = bufferevent_get_input(client->stream);
+	char *line;
+
+	if (client->open != NULL || client->closing)
+		return;
+	line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
+	if (line != NULL) {
+		hand_over(client, line);
+		free(line);
+	} else if (evbuffer_get_length(input) > LINE_SERVER_LINE_MAX) {
+		client->closing = true;
+		bufferevent_disable(client->stream, EV_READ);
+		hand_over(client, NULL);
+	}
 }
 
 static void client_read(struct bufferevent *stream, void *arg)
 {
-	struct line_client *client = arg;
-	struct evbuffer *input = bufferevent_get_input(stream);
-	char *line;
+	(void)stream;
+	take_line(arg);
+}
 
-	while (!client->closing && (line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF)) != NULL) {
-		answer(client, line);
-		free(line);
-	}
-	if (!client->closing && evbuffer_get_length(input) > LINE_SERVER_LINE_MAX) {
-		client->closing = true;
-		bufferevent_disable(stream, EV_READ);
-		answer(client, NULL);
-	}
+void line_request_answer(struct line_request *request, const char *text)
+{
+	struct line_client *client = request->client;
+
+	free(request);
+	if (client == NULL)
+		return;
+	client->open = NULL;
+	bufferevent_write(client->stream, text, strlen(text));
+	bufferevent_write(client->stream, "\n", 1);
+	/* a line that came meanwhile is taken up by the event loop, not from in here */
+	bufferevent_trigger(client->stream, EV_READ, BEV_OPT_DEFER_CALLBACKS);
 }
 
 static void client_written(struct bufferevent *stream, void *arg)
@@ -86,7 +114,8 @@ static void client_event(struct bufferevent *stream, short what, void *arg)
 	struct line_client *client = arg;
 
 	/* a client may close its writing side before it reads the answer */
-	if ((what & BEV_EVENT_EOF) && evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+	if ((what & BEV_EVENT_EOF) && (client->open != NULL ||
+				       evbuffer_get_length(bufferevent_get_output(stream)) > 0))
 		client->closing = true;
 	else
 		client_free(client);

@@ -16,6 +16,7 @@
 
 #define SAVE_EVERY_MS 60000
 #define LOOKUPS_AT_ONCE 100	/* at start; the rest follows at this many a second */
+#define LATECOMER_SECONDS 60
 #define SUBDOMAINS_MAX 10000	/* of ".parent" sections, taken up because somebody asked */
 
 /* ---- coming and going ---- */
@@ -316,6 +317,9 @@ static void take_mail(void *arg)
 		/* the first one at once: a crash must not hide that there is something to flush */
 		if (domain->mails++ == 0)
 			domain_record_save(domain);
+	} else if (domain != NULL && loop_wall_seconds() - domain->recovered < LATECOMER_SECONDS) {
+		/* it was welcomed while the primary was still away: the flush may have missed it */
+		counted->domains->recovered(counted->domains->recovered_arg, domain->name, 1);
 	}
 	free(counted);
 }
@@ -378,6 +382,25 @@ struct endpoint *domain_endpoint_up(const struct domain *domain)
 		    !endpoint_health(domain->members[i].endpoint)->no_route)
 			return domain->members[i].endpoint;
 	return NULL;
+}
+
+static const char *host_with(const struct mxset *set, const struct ip *ip)
+{
+	for (size_t h = 0; h < set->count; h++)
+		for (size_t a = 0; a < set->hosts[h].address_count; a++)
+			if (ip_equal(&set->hosts[h].addresses[a], ip))
+				return set->hosts[h].name;
+	return NULL;
+}
+
+const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint)
+{
+	const struct ip *ip = &endpoint_address(endpoint)->ip;
+	const char *name = host_with(&domain->primary, ip);
+
+	if (name == NULL)
+		name = host_with(&domain->set, ip);
+	return name != NULL ? name : "";
 }
 
 const char *domain_source(const struct domain *domain)

@@ -132,6 +132,7 @@ CASES = [
     Case("late", Answer("550 5.1.1 user unknown", delay=4), NO_ANSWER),
     Case("cut-off", Raw(b"550 5.1.1 user unkn"), NO_ANSWER),
     Case("cut-off-multiline", Raw(b"550-5.1.1 user unknown\r\n"), NO_ANSWER),
+    Case("cut-off-closed", Raw(b"550 5.1.1 user unknown", close=True), NO_ANSWER),
     Case("garbage", Raw(b"\xff\xfe\x00garbage\r\n"), NO_ANSWER),
     Case("garbage-code", Raw(b"55x 5.1.1 user unknown\r\n"), NO_ANSWER),
     Case("garbage-four-digits", Raw(b"5500 5.1.1 user unknown\r\n"), NO_ANSWER),
@@ -185,7 +186,8 @@ CASES = [
     Case("tls-502", "550 5.1.1 user unknown", INVALID,
          start=dict(offer_starttls=True, starttls="502 5.5.1 what")),
     Case("tls-broken", "250 ok", VALID,
-         start=dict(offer_starttls=True, tls_handshake=Raw(b"550 5.1.1 user unknown\r\n" * 20))),
+         start=dict(offer_starttls=True,
+                    tls_handshake=Raw(b"550 5.1.1 user unknown\r\n" * 9, delay=0.3))),
     Case("tls-reset", "550 5.1.1 user unknown", INVALID,
          start=dict(offer_starttls=True, tls_handshake=RESET)),
     Case("tls-closed", "250 ok", VALID, start=dict(offer_starttls=True, tls_handshake=CLOSE)),
@@ -193,7 +195,7 @@ CASES = [
          # Answers that came in plain together with the 220 must not be taken for answers through
          # TLS; the attempt in plain that follows is told the truth.
          start=dict(offer_starttls=True,
-                    starttls=Raw(b"220 go\r\n250 x\r\n250 ok\r\n550 5.1.1 no\r\n550 5.1.1 no\r\n"))),
+                    starttls=Raw(b"220 go\r\n250 x\r\n250 ok\r\n" + b"550 5.1.1 no\r\n" * 2))),
 
     # -- without the conveniences
     Case("no-pipelining", "550 5.1.1 user unknown", INVALID, start=dict(pipelining=False)),
@@ -227,7 +229,7 @@ def outcomes(module_lab, authority):
         server = servers[case.name] = lab.server(host, recipients=recipients, **script)
         lab.dns.mx(case.domain, (10, host), (20, "mx2.example.net"))
     # Long enough for an answer that takes a while, short against the hanging ones.
-    daemon = lab.daemon({"probe": {"fall": 100, "timeout": "3s"}, "policy": {"recovery_grace": "1s"}},
+    daemon = lab.daemon({"probe": {"fall": 100, "timeout": "3s"}},
                         domains=[case.domain for case in CASES])
 
     def states():

@@ -53,7 +53,7 @@ CASES = [
     Case("reset-after-ehlo", "reset", dict(ehlo=RESET)),
     Case("closed-at-once", "lost", dict(accept=CLOSE)),
     Case("closed-after-ehlo", "lost", dict(ehlo=CLOSE)),
-    Case("closed-in-banner", "lost", dict(banner=HangUp("220-{name}\n220-wait"))),
+    Case("closed-in-banner", "lost", dict(banner=Raw(b"220-mx1\r\n220-wait\r\n", close=True))),
     # refusals
     Case("banner-421", "banner-4xx", dict(banner=HangUp("421 4.3.2 {name} closing"))),
     Case("banner-450", "banner-4xx", dict(banner="450 4.7.1 come back later")),
@@ -82,8 +82,13 @@ CASES = [
     Case("tls-not-offered", "tls-fail", level="starttls"),
     Case("tls-454", "tls-fail", dict(offer_starttls=True, starttls="454 4.7.0 not available"),
          level="starttls"),
-    Case("tls-broken", "tls-fail", dict(offer_starttls=True, tls_handshake=Raw(b"not TLS\r\n" * 9)),
+    Case("tls-broken", "tls-fail",
+         dict(offer_starttls=True, tls_handshake=Raw(b"not TLS\r\n" * 9, delay=0.3)),
          level="starttls"),
+    # words in plain behind the 220, before any handshake: an injection
+    Case("tls-injected", "protocol",
+         dict(offer_starttls=True, starttls=Raw(b"220 go on\r\n250 mx1.test\r\n")),
+         level="starttls", also=("tls-fail",)),
     Case("tls-reset", "tls-fail", dict(offer_starttls=True, tls_handshake=RESET), level="starttls",
          also=("reset",)),
     Case("tls-closed", "tls-fail", dict(offer_starttls=True, tls_handshake=CLOSE), level="starttls",

@@ -74,9 +74,9 @@ def recovered(lab, mark, mails=None, domain="example.test", deadline=30):
     """Waits for the way back: up, flushed, queue empty within 5 s. Returns those seconds."""
     lab.milter.wait_for_health(domain, "up", mark, deadline)
     changed = time.monotonic()
+    count = r"\d+" if mails is None else mails
     lab.milter.wait_for_log(
-        rf"flush: domain={re.escape(domain)} method=etrn reply=250 mails={r'[0-9]+' if mails is None else mails}\b",
-        5, mark)
+        rf"flush: domain={re.escape(domain)} method=etrn reply=250 mails={count}\b", 5, mark)
     lab.backup.wait_queue_empty(5)
     return time.monotonic() - changed
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# P7: our own failure loses nothing. Daemon dead, memory broken, disk full, resolver dead: the answer
-# is 4xx or the MTA's milter_default_action, never a false 5xx; and what is known is used.
+# P7: our own failure loses nothing. Daemon dead, memory broken, disk full, resolver dead: the
+# answer is 4xx or the MTA's milter_default_action, never a false 5xx; and what is known is used.
 
 import pathlib
 
@@ -156,7 +156,7 @@ def test_resolver_dead(own_lab):
 
 
 def test_resolver_dead_from_the_start(own_lab):
-    """Nothing is known of any domain: everybody is asked to wait, nobody is refused or sent away."""
+    """Nothing is known of any domain: nobody is refused, nobody is sent away."""
     lab = own_lab()
     lab.milter.kill()
     lab.milter.forget_everything()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The other rows of the decision and the switches, with real servers: shadow mode, catch-all, lists
-# of recipients, other MX hosts as clients, recovering, persistent senders (P4), and what backupmxctl
-# says of it all.
+# of recipients, other MX hosts as clients, recovering, persistent senders (P4), and what
+# backupmxctl says of it all.
 
 import re
 import time

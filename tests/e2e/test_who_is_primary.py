@@ -79,9 +79,7 @@ def test_one_of_two_primaries_is_enough(lab):
         # Long enough for the best one to be seen as down.
         lab.milter.wait_for_log(r"endpoint: address=\[192\.0\.2\.12\]:25 state=down", 30)
         for _ in range(3):
-            reply = lab.ask("alice@pair.test")
-            assert reply.enhanced in ("4.3.2", "4.4.1") or reply.code == 250, reply
-        until_up(lab, "postmaster@pair.test")
+            expect(lab.ask("alice@pair.test"), GO_TO_PRIMARY, "alice@pair.test")
 
 
 def test_configured_primary_but_nobody_better_in_dns(lab):
@@ -98,7 +96,8 @@ def test_configured_primary_but_nobody_better_in_dns(lab):
     [found] = eventually(lambda: lab.primary.deliveries("alice@private.test", "nobody-better"), 10,
                          "delivered")
     assert "reason=no-better-mx" in headers(found.text)[0]
-    assert not [d for d in lab.milter.decisions("alice@private.test") if d["reason"] == "primary-up"]
+    reasons = {d["reason"] for d in lab.milter.decisions("alice@private.test")}
+    assert "primary-up" not in reasons
 
 
 def test_senders_way_is_down_but_ours_is_up(lab):
@@ -106,10 +105,9 @@ def test_senders_way_is_down_but_ours_is_up(lab):
     until_up(lab, "postmaster@split.test")
     lab.learn("alice@split.test")
     with outage.packets_dropped(lab.primary_host, ["192.0.2.16"]):
-        reply = eventually(lambda: (r := lab.ask("alice@split.test")).code == 250 and r, 40,
-                           lambda: f"accepted, last: {lab.milter.decisions('alice@split.test')[-1]}",
-                           pause=0.3)
-        assert reply.code == 250
+        eventually(lambda: lab.ask("alice@split.test").code == 250, 40,
+                   lambda: f"accepted, last: {lab.milter.decisions('alice@split.test')[-1]}",
+                   pause=0.3)
         assert lab.milter.decisions("alice@split.test")[-1]["reason"] == "no-better-mx"
         assert lab.milter.state_of("split.test") == "up"
 

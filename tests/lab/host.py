@@ -124,7 +124,7 @@ class Host:
         self.init_pid = int(pathlib.Path(children).read_text().split()[0])
         self.root = pathlib.Path(f"/proc/{self.init_pid}/root")
         self._network = os.open(f"/proc/{self.init_pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        (self.root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+        self.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 
     def close(self):
         """Every process of the host is gone when this returns."""
@@ -157,7 +157,7 @@ class Host:
     # Programs.
 
     def command(self, argv, user=None, network_only=False):
-        """The same command line, run inside. network_only: with the machine's own files and PIDs."""
+        """The command line that runs this inside. network_only: with the machine's own files."""
         enter = ["nsenter", f"--target={self.init_pid}", "--net"]
         if not network_only:
             enter += ["--mount", "--uts", "--pid"]

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 
 from peers.daemon import merged
 from peers.smtp_server import SmtpServer
+from peers.waiting import eventually
 
 from . import network, outage
 from .dns import RECORDS, RELAYED, Dns
@@ -186,6 +187,9 @@ class Lab:
         for recipient in recipients:
             self.milter.wait_for_log(
                 rf"callout: recipient=<{re.escape(recipient)}> verdict={verdict} ", deadline, mark)
+            # What was learned is written behind: it counts once it can be looked up.
+            eventually(lambda asked=recipient: self.milter.explain(asked)["recipient"] == verdict,
+                       5, f"{recipient} is remembered as {verdict}")
         return replies
 
     # Who did the milter connect to?

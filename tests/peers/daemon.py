@@ -24,8 +24,8 @@ from .waiting import eventually, free_port
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 SANITIZER_REPORT = re.compile(
-    r"ERROR: (?:Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|ThreadSanitizer:DEADLYSIGNAL|"
-    r"AddressSanitizer:DEADLYSIGNAL|runtime error:|SUMMARY: \w+Sanitizer")
+    r"ERROR: (?:Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|"
+    r"\w+Sanitizer:DEADLYSIGNAL|runtime error:|SUMMARY: \w+Sanitizer")
 
 EX_OK, EX_USAGE, EX_TEMPFAIL, EX_CONFIG = 0, 64, 75, 78
 

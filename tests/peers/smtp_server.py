@@ -42,6 +42,7 @@ class Answer:
 class Raw:
     data: bytes
     delay: float = 0.0
+    close: bool = False                 # and then end the connection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Session:
         self.peer = peer
         self.started = time.monotonic()
         self.ended = None
-        self.transcript = []            # (seconds since start, "<" from peer | ">" ours | "!", text)
+        self.transcript = []            # (seconds since start, "<" peer's | ">" ours | "!", text)
         self.commands = []              # verbs, upper case
         self.lines = []                 # complete command lines
         self.rcpts = []                 # addresses asked, without angle brackets
@@ -313,6 +314,8 @@ class _Conversation:
             self.pause(step.delay)
             self.session.note(">", repr(step.data[:200]))
             self.sock.sendall(step.data)
+            if step.close:
+                raise _End("closed")
             return None
         if isinstance(step, HangUp):
             self.pause(step.delay)

@@ -298,21 +298,17 @@ static void test_listeners(void **state)
 static void test_nothing_is_expanded(void **state)
 {
 	static const char *const words[] = {
-		"/${HOME}",	  "/$HOME",    "/a*b+c",	"/a//b/*c*/", "/it''s",
-		"/\\n\\x41\\101", "/(a)={b},", "/\xc3\xbc\xff", "/a'b\\'c",   "/~",
+		"/${HOME}",   "/$HOME",	   "/${X:-y}",	    "/a*b+c",
+		"/a//b/*c*/", "/(a)={b},", "/\xc3\xbc\xff", "/~",
 	};
 
 	(void)state;
 	setenv("HOME", "expanded", 1);
 	for (size_t i = 0; i < COUNT(words); i++) {
-		struct config *config;
-		char *text;
+		char *text = memory_format("[milter]\nstate_dir = %s\ncontrol_socket = \"%s\"\n",
+					   words[i], words[i]);
+		struct config *config = load(text);
 
-		if (strpbrk(words[i], "'\\") != NULL)
-			continue; /* below, in the quotes that need it */
-		text = memory_format("[milter]\nstate_dir = %s\ncontrol_socket = \"%s\"\n",
-				     words[i], words[i]);
-		config = load(text);
 		assert_string_equal(config->milter.state_dir, words[i]);
 		assert_string_equal(config->milter.control_socket, words[i]);
 		config_put(config);

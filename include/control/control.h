@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: requests of backupmxctl in, JSON out (DESIGN section 8). Loop thread only.
+ *
+ * A request is one line: {"command": "...", ...}. The answer is one line: {"exit": N, "result": {...}},
+ * or {"exit": N, "error": "..."}; N is what backupmxctl exits with.
+ */
+#ifndef BACKUPMX_CONTROL_CONTROL_H
+#define BACKUPMX_CONTROL_CONTROL_H
+
+#include <jansson.h>
+
+#include "io/line_server.h"
+#include "mta/flush.h"
+#include "mta/gate.h"
+
+struct control;
+
+/* Loads the configuration anew. Returns true and the keys that need a restart ("" when none do), or
+ * false and what is wrong. */
+typedef bool (*control_reload)(void *arg, bool force, struct config_errors *errors,
+			       char *restart_keys, size_t size);
+
+struct control_settings {
+	struct loop *loop;
+	struct gate *gate;
+	struct flush *flush;
+	const char *path;
+	control_reload reload;
+	void *reload_arg;
+};
+
+/* NULL, after logging why, when the socket can't be made. */
+struct control *control_new(const struct control_settings *settings);
+void control_free(struct control *control); /* NULL is fine */
+
+/* ---- for the files of control/ ---- */
+
+struct control_call {
+	struct control *control;
+	const json_t *request;
+	struct line_request *line;
+};
+
+const struct control_settings *control_settings_of(const struct control_call *call);
+/* Each call ends with one of these. `result` is taken over. */
+void control_answer(struct control_call *call, int exit_code, json_t *result);
+void control_fail(struct control_call *call, int exit_code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A string of the request; `fallback` when it isn't there. */
+const char *control_string(const struct control_call *call, const char *key, const char *fallback);
+bool control_flag(const struct control_call *call, const char *key);
+
+/* A time as JSON: RFC 3339 UTC; null for 0. */
+json_t *control_time(int64_t seconds);
+
+void control_status(struct control_call *call);
+void control_explain(struct control_call *call);
+void control_reload_now(struct control_call *call);
+void control_flush(struct control_call *call);
+void control_version(struct control_call *call);
+
+#endif

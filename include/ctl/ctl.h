@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the commands of backupmxctl share. One thread. */
+#ifndef BACKUPMX_CTL_CTL_H
+#define BACKUPMX_CTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define CTL_EXIT_OK 0
+#define CTL_EXIT_NO 1
+#define CTL_EXIT_USAGE 2
+#define CTL_EXIT_UNREACHABLE 3
+
+struct ctl {
+	const char *config_path; /* -c */
+	const char *socket_path; /* -s; NULL: what the configuration says */
+	bool json;
+};
+
+struct ctl_command {
+	const char *name;
+	const char *arguments; /* as in the usage line */
+	const char *what;      /* one line of help */
+	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the command's name */
+};
+
+const struct ctl_command *ctl_commands(size_t *count);
+
+/* Sends the request (taken over) and gets the answer. Prints errors itself. Returns the exit code that
+ * the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
+int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result);
+
+/* With --json: prints the result as it is, and returns true. */
+bool ctl_print_json(const struct ctl *ctl, const json_t *result);
+
+/* "usage: backupmxctl NAME ..." on stderr; returns CTL_EXIT_USAGE. */
+int ctl_usage(const struct ctl_command *command);
+int ctl_wrong_usage(const char *name);
+
+int ctl_status(struct ctl *ctl, int argc, char **argv);
+int ctl_explain(struct ctl *ctl, int argc, char **argv);
+int ctl_reload(struct ctl *ctl, int argc, char **argv);
+int ctl_flush(struct ctl *ctl, int argc, char **argv);
+int ctl_version(struct ctl *ctl, int argc, char **argv);
+
+/* Values of a result, with fallbacks for null and missing ones. */
+const char *ctl_string(const json_t *object, const char *key);
+long long ctl_number(const json_t *object, const char *key);
+bool ctl_flag(const json_t *object, const char *key);
+/* "2 h 5 min ago", for a RFC 3339 time in the result; "-" for null. */
+const char *ctl_ago(const json_t *object, const char *key, char *buffer, size_t size);
+
+#endif

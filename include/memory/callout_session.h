@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One SMTP session with a primary, asking question after question: MAIL FROM:<>, RCPT TO, RSET; never
+ * DATA. Shared by the two files of callouts only. Loop thread only.
+ */
+#ifndef BACKUPMX_MEMORY_CALLOUT_SESSION_H
+#define BACKUPMX_MEMORY_CALLOUT_SESSION_H
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "core/budget.h"
+#include "memory/callouts.h"
+
+#define CALLOUT_KEY_MAX (MAIL_LOCAL_MAX + 1 + MAIL_DOMAIN_MAX + 1)
+
+struct callout_waiter;
+struct callout_session;
+
+/* A recipient asked about. It is in callouts->questions from the moment it is asked until answered, and
+ * in its line's queue until a session takes it up. */
+struct callout_question {
+	UT_hash_handle hh;
+	struct callout_question *prev, *next; /* in the line's queue */
+	char key[CALLOUT_KEY_MAX];	      /* "local@domain", folded */
+	char domain[MAIL_DOMAIN_MAX + 1];
+	char local[MAIL_LOCAL_MAX + 1]; /* as typed */
+	bool is_ascii;
+	struct callout_waiter *waiters;
+};
+
+/* All that concerns one primary host: its queue, its sessions, its budgets. */
+struct callout_line {
+	UT_hash_handle hh;
+	struct ip_port address;
+	struct callouts *callouts;
+	struct callout_question *queue;
+	size_t queued;
+	struct callout_session *sessions;
+	int64_t session_count;
+	struct budget rate;
+	struct budget refusals;
+};
+
+struct callouts {
+	struct services *services;
+	struct domains *domains;
+	struct recipients *recipients;
+	struct secret secret;
+	struct config *config;
+	struct callout_question *questions;
+	struct callout_line *lines;
+	struct silence *silences; /* recipients that got no answer lately */
+	struct client_budget *clients;
+	pthread_mutex_t wait_lock; /* of all waiters and of `stopping` */
+	pthread_cond_t answered;
+	bool stopping;
+};
+
+/* What a question came to. */
+struct callout_answer {
+	enum rcpt_verdict verdict;
+	bool catch_all;		   /* the domain accepts any local part */
+	int code;		   /* of the reply that decided; 0: there was none */
+	enum health_reason reason; /* why the session failed, when code is 0 */
+};
+
+/* ---- callouts.c, for the session ---- */
+
+/* The next question of the line, out of its queue; NULL when there is none. */
+struct callout_question *callout_line_next(struct callout_line *line);
+/* Writes down the answer, tells who waits, frees the question. */
+void callout_question_answer(struct callout_line *line, struct callout_question *question,
+			     const struct callout_answer *answer);
+/* The question as the memory takes it; false when its domain has gone meanwhile. */
+bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
+				struct recipient_question *out);
+
+/* ---- callout_session.c ---- */
+
+/* Starts a session with the line's host for the domain's questions. */
+void callout_session_start(struct callout_line *line, struct domain *domain,
+			   struct endpoint *endpoint);
+/* Closes it without answering anybody. */
+void callout_session_free(struct callout_session *session);
+struct callout_session *callout_session_next(struct callout_session *session);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Callouts: asking a primary whether a recipient exists (DESIGN section 4).
+ *
+ * Only primaries of domains we are backup for are ever asked (P6), only while one of their endpoints is
+ * up, one question in flight per recipient, within the budgets of [recipients].
+ */
+#ifndef BACKUPMX_MEMORY_CALLOUTS_H
+#define BACKUPMX_MEMORY_CALLOUTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/config.h"
+#include "core/decision.h"
+#include "core/ip.h"
+#include "io/secret.h"
+#include "memory/recipients.h"
+#include "watch/domains.h"
+
+struct callouts;
+
+struct callouts *callouts_new(struct services *services, struct domains *domains,
+			      struct recipients *recipients, const struct secret *secret,
+			      struct config *config);
+/* Ends all sessions; nobody may wait any more (callouts_stop_waits). Loop thread. */
+void callouts_free(struct callouts *callouts);
+void callouts_configure(struct callouts *callouts, struct config *config); /* loop thread */
+
+/* Whom the question is about, and which client caused it. */
+struct callout_request {
+	const char *domain;
+	const char *local;  /* as typed */
+	bool is_ascii;	    /* else only a host with SMTPUTF8 is asked */
+	const struct ip *client;
+};
+
+/* Asks in the background; the answer goes to the memory. Any thread. */
+void callouts_learn(struct callouts *callouts, const struct callout_request *request);
+
+/* Asks, and waits for the answer until `until_ms` (loop_now_ms) at most. What isn't known by then is
+ * RECIPIENT_UNKNOWN; the question goes on in the background. Any thread but the loop. */
+enum recipient_status callouts_wait(struct callouts *callouts,
+				    const struct callout_request *request, int64_t until_ms);
+/* Ends all waits, now and later: the program stops. Any thread. */
+void callouts_stop_waits(struct callouts *callouts);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Flushing the MTA's queue for a domain whose primary is back: ETRN (RFC 1985) to our own MTA, at most
+ * one a second, again after 10 s, 2 and 10 minutes, because a flush misses what is in flight.
+ * Loop thread only.
+ */
+#ifndef BACKUPMX_MTA_FLUSH_H
+#define BACKUPMX_MTA_FLUSH_H
+
+#include <stdbool.h>
+
+#include "conf/config.h"
+#include "core/smtp_reply.h"
+#include "watch/domains.h"
+
+struct flush;
+
+struct flush *flush_new(struct services *services, struct config *config);
+void flush_free(struct flush *flush);
+void flush_configure(struct flush *flush, struct config *config);
+/* The table of domains is made after the flush that it tells of recoveries. */
+void flush_set_domains(struct flush *flush, struct domains *domains);
+
+/* Begins the rounds for a domain for which `mails` were taken. */
+void flush_recovered(void *flush, const char *domain, unsigned long mails);
+
+/* One flush now, asked for by an operator; `done` gets the MTA's reply, or NULL and a reason. False
+ * when flushing is off (method = none). */
+typedef void (*flush_done)(void *arg, const struct smtp_reply *reply, enum health_reason reason);
+bool flush_now(struct flush *flush, const char *domain, flush_done done, void *arg);
+
+#endif

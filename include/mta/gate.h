@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all mail sessions share: the current configuration, the sources of facts, and the waiting room.
+ * Any thread, but for gate_configure() (loop).
+ */
+#ifndef BACKUPMX_MTA_GATE_H
+#define BACKUPMX_MTA_GATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "conf/config.h"
+#include "memory/callouts.h"
+#include "memory/recipients.h"
+#include "memory/senders.h"
+#include "watch/domains.h"
+
+struct gate {
+	struct domains *domains;
+	struct recipients *recipients;
+	struct callouts *callouts;
+	struct senders *senders;
+	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours: my_names first, else the host's */
+	pthread_mutex_t lock;		     /* of what follows */
+	struct config *config;
+	int64_t waiting; /* callbacks that wait for a callout or a first probe */
+};
+
+void gate_init(struct gate *gate, struct config *config);
+void gate_fini(struct gate *gate);
+
+/* The current configuration with a reference of the caller's own. */
+struct config *gate_config(struct gate *gate);
+void gate_configure(struct gate *gate, struct config *config);
+
+/* A place in the waiting room, of which there are max_waiting; false when all are taken. */
+bool gate_enter_wait(struct gate *gate, int64_t max_waiting);
+void gate_leave_wait(struct gate *gate);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands that change something: reload, flush. Loop thread only. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "control/control.h"
+#include "io/idna.h"
+
+#define EXIT_NO 1
+#define EXIT_USAGE 2
+
+static json_t *words_to_json(char *list)
+{
+	json_t *array = json_array();
+	char *rest = list;
+	char *word;
+
+	while ((word = strtok_r(rest, ", ", &rest)) != NULL)
+		json_array_append_new(array, json_string(word));
+	return array;
+}
+
+void control_reload_now(struct control_call *call)
+{
+	const struct control_settings *settings = control_settings_of(call);
+	struct config_errors errors = { .lines = NULL };
+	char restart_keys[1024] = "";
+	char text[4096];
+	size_t length = 0;
+
+	if (settings->reload(settings->reload_arg, control_flag(call, "force"), &errors,
+			     restart_keys, sizeof(restart_keys))) {
+		control_answer(call, 0, json_pack("{s:b, s:o}", "reloaded", 1, "restart_needed",
+						  words_to_json(restart_keys)));
+	} else {
+		text[0] = '\0';
+		for (size_t i = 0; i < errors.count && length < sizeof(text) - 1; i++) {
+			int added = snprintf(text + length, sizeof(text) - length, "%s%s",
+					     i > 0 ? "\n" : "", errors.lines[i]);
+
+			if (added < 0 || (size_t)added >= sizeof(text) - length)
+				break;
+			length += (size_t)added;
+		}
+		control_fail(call, EXIT_NO, "the old settings stay:\n%s", text);
+	}
+	config_errors_fini(&errors);
+}
+
+struct flush_call {
+	struct control_call *call;
+	char domain[MAIL_DOMAIN_MAX + 1];
+};
+
+static void flushed(void *arg, const struct smtp_reply *reply, enum health_reason reason)
+{
+	struct flush_call *flush = arg;
+	bool taken = reply != NULL && reply->code >= 200 && reply->code < 300;
+
+	if (reply != NULL)
+		control_answer(flush->call, taken ? 0 : EXIT_NO,
+			       json_pack("{s:s, s:s, s:i, s:s}", "domain", flush->domain, "method",
+					 "etrn", "reply", reply->code, "text", reply->text));
+	else
+		control_fail(flush->call, EXIT_NO, "the MTA can't be reached: %s",
+			     health_reason_name(reason));
+	free(flush);
+}
+
+void control_flush(struct control_call *call)
+{
+	const struct control_settings *settings = control_settings_of(call);
+	const char *wanted = control_string(call, "domain", "");
+	struct flush_call *flush;
+	char name[MAIL_DOMAIN_MAX + 1];
+
+	if (wanted[0] == '\0') {
+		control_fail(call, EXIT_USAGE, "flush needs a domain");
+		return;
+	}
+	if (!idna_domain_to_ascii(wanted, name, sizeof(name)) ||
+	    domains_find(settings->gate->domains, name) == NULL) {
+		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+		return;
+	}
+	flush = memory_alloc(sizeof(*flush));
+	flush->call = call;
+	memcpy(flush->domain, name, sizeof(flush->domain));
+	if (!flush_now(settings->flush, name, flushed, flush)) {
+		control_fail(call, EXIT_NO, "flushing is off: [flush] method = none");
+		free(flush);
+	}
+}

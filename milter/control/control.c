@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command table, who may call what, and the envelope of answers. Loop thread only. */
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/tag.h"
+
+#define SOCKET_MODE 0660
+#define EXIT_NO 1
+#define EXIT_USAGE 2
+
+struct control {
+	struct control_settings settings;
+	struct line_server *server;
+};
+
+static const struct command {
+	const char *name;
+	bool changes; /* for root and the daemon's own user only */
+	void (*run)(struct control_call *call);
+} commands[] = {
+	{ "status", false, control_status },
+	{ "explain", false, control_explain },
+	{ "reload", true, control_reload_now },
+	{ "flush", true, control_flush },
+	{ "version", false, control_version },
+};
+
+const struct control_settings *control_settings_of(const struct control_call *call)
+{
+	return &call->control->settings;
+}
+
+static void send_envelope(struct control_call *call, json_t *envelope)
+{
+	char *text = json_dumps(envelope, JSON_COMPACT);
+
+	json_decref(envelope);
+	line_request_answer(call->line, text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
+	free(text);
+	free(call);
+}
+
+void control_answer(struct control_call *call, int exit_code, json_t *result)
+{
+	send_envelope(call, json_pack("{s:i, s:o}", "exit", exit_code, "result", result));
+}
+
+void control_fail(struct control_call *call, int exit_code, const char *format, ...)
+{
+	char message[4096];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	send_envelope(call, json_pack("{s:i, s:s}", "exit", exit_code, "error", message));
+}
+
+const char *control_string(const struct control_call *call, const char *key, const char *fallback)
+{
+	const char *value = json_string_value(json_object_get(call->request, key));
+
+	return value != NULL ? value : fallback;
+}
+
+bool control_flag(const struct control_call *call, const char *key)
+{
+	return json_is_true(json_object_get(call->request, key));
+}
+
+json_t *control_time(int64_t seconds)
+{
+	char text[32];
+
+	if (seconds <= 0)
+		return json_null();
+	return json_string(tag_format_time(seconds, text, sizeof(text)));
+}
+
+static bool may_change(const struct line_peer *peer)
+{
+	return peer->known && (peer->uid == 0 || peer->uid == geteuid());
+}
+
+static void dispatch(struct control_call *call, const struct line_peer *peer)
+{
+	const char *name = control_string(call, "command", "");
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		if (commands[i].changes && !may_change(peer))
+			control_fail(call, EXIT_NO,
+				     "%s changes something: run it as root or as the daemon's own user",
+				     name);
+		else
+			commands[i].run(call);
+		return;
+	}
+	control_fail(call, EXIT_USAGE, "the daemon knows no such command");
+}
+
+static void take_line(void *arg, const struct line_peer *peer, const char *line,
+		      struct line_request *request)
+{
+	struct control_call *call = memory_alloc(sizeof(*call));
+	json_t *object = line != NULL ? json_loads(line, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	call->control = arg;
+	call->line = request;
+	call->request = object;
+	/* no handler keeps the request beyond its return */
+	if (json_is_object(object))
+		dispatch(call, peer);
+	else
+		control_fail(call, EXIT_USAGE, "a request is one line with one JSON object");
+	json_decref(object);
+}
+
+struct control *control_new(const struct control_settings *settings)
+{
+	struct control *control = memory_alloc(sizeof(*control));
+
+	control->settings = *settings;
+	control->server = line_server_new(settings->loop, settings->path, SOCKET_MODE, take_line,
+					  control);
+	if (control->server != NULL)
+		return control;
+	log_error("control: cannot listen on %s: %s", settings->path, strerror(errno));
+	free(control);
+	return NULL;
+}
+
+void control_free(struct control *control)
+{
+	if (control == NULL)
+		return;
+	line_server_free(control->server);
+	free(control);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* "status": what we know of each domain. Loop thread only. */
+#include <string.h>
+
+#include "base/text.h"
+#include "config.h"
+#include "control/control.h"
+#include "io/idna.h"
+
+#define EXIT_NO 1
+
+static json_t *sets_to_json(unsigned sets)
+{
+	json_t *array = json_array();
+
+	if (sets & DOMAIN_SET_SENDERS)
+		json_array_append_new(array, json_string("senders"));
+	if (sets & DOMAIN_SET_FORWARDING)
+		json_array_append_new(array, json_string("forwarding"));
+	return array;
+}
+
+static json_t *endpoint_to_json(const struct domain_member *member)
+{
+	const struct health *health = endpoint_health(member->endpoint);
+	char label[IP_TEXT_MAX];
+	const char *reason = health->no_route ? health_reason_name(HEALTH_NO_ROUTE) :
+						health_reason_name(health->reason);
+
+	ip_port_format(endpoint_address(member->endpoint), label, sizeof(label));
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "endpoint", label, "state",
+			 health_state_name(health->state), "since",
+			 control_time(endpoint_since(member->endpoint)), "last_probe",
+			 control_time(endpoint_last_probe(member->endpoint)), "reason", reason,
+			 "sets", sets_to_json(member->sets));
+}
+
+static json_t *endpoints_to_json(const struct domain *domain)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < domain_member_count(domain); i++) {
+		struct domain_member member = domain_member(domain, i);
+
+		json_array_append_new(array, endpoint_to_json(&member));
+	}
+	return array;
+}
+
+static json_t *senders_to_json(const struct domain *domain)
+{
+	const struct mxset *set = domain_mxset(domain);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < set->count; i++)
+		if (set->hosts[i].role == MX_BETTER)
+			json_array_append_new(array, json_string(set->hosts[i].name));
+	return array;
+}
+
+/* `primary = ...` as configured, else the senders' set. */
+static json_t *forwarding_to_json(const struct domain *domain)
+{
+	const struct config_endpoints *primary = &domain_settings(domain)->primary;
+	json_t *array;
+
+	if (primary->count == 0)
+		return senders_to_json(domain);
+	array = json_array();
+	for (size_t i = 0; i < primary->count; i++) {
+		const struct config_endpoint *item = &primary->items[i];
+		struct ip_port endpoint = { .ip = item->ip, .port = item->port };
+		char name[MAIL_DOMAIN_MAX + IP_TEXT_MAX];
+		TEXT_ON(text, name);
+
+		if (item->ip.family == IP_NONE)
+			text_add(&text, item->host);
+		else if (item->port == 0)
+			ip_format_literal(&item->ip, name, sizeof(name));
+		else
+			ip_port_format(&endpoint, name, sizeof(name));
+		if (item->ip.family == IP_NONE && item->port != 0)
+			text_add_format(&text, ":%u", item->port);
+		json_array_append_new(array, json_string(name));
+	}
+	return array;
+}
+
+static json_t *recipients_to_json(const struct control_settings *settings, struct config *config,
+				  const struct domain *domain, const struct domain_view *view)
+{
+	struct recipient_question question = {
+		.config = config,
+		.domain = domain_name(domain),
+		.local = "",
+		.clock = { .now = loop_wall_seconds(),
+			   .up = view->up_clock,
+			   .primary_up = domain_state_is_up(view->state) },
+	};
+	struct recipient_counts counts;
+
+	recipients_count(settings->gate->recipients, &question, &counts);
+	/* "coverage" needs the month's questions, which are not kept yet: null until they are */
+	return json_pack("{s:I, s:I, s:b, s:n}", "valid", (json_int_t)counts.valid, "invalid",
+			 (json_int_t)counts.invalid, "catch_all", counts.catch_all, "coverage");
+}
+
+static json_t *counters_to_json(const struct domain *domain)
+{
+	json_t *object = json_object();
+	static const enum decision_action actions[] = { DECISION_CONTINUE, DECISION_ACCEPT,
+							DECISION_DEFER, DECISION_REJECT };
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		json_object_set_new(object, decision_action_name(actions[i]),
+				    json_integer((json_int_t)domain_verdicts(domain, actions[i])));
+	json_object_set_new(object, "mails_since_down",
+			    json_integer((json_int_t)domain_mails_waiting(domain)));
+	return object;
+}
+
+static json_t *domain_to_json(const struct control_settings *settings, struct config *config,
+			      const struct domain *domain)
+{
+	struct domain_view view = domain_view_now(domain, NULL);
+	int64_t grace = domain_settings(domain)->policy.recovery_grace;
+	bool recovering = view.state == DOMAIN_UP && view.recovered != 0 &&
+			  loop_wall_seconds() - view.recovered < grace;
+
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:n, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+			 "domain", domain_name(domain), "state", domain_state_name(view.state),
+			 "since", control_time(view.since), "reason",
+			 health_reason_name(view.reason), "recovering", recovering, "forced_until",
+			 "source", domain_source(domain), "mx",
+			 mx_standing_name(domain_mxset(domain)->standing), "senders_set",
+			 senders_to_json(domain), "forwarding_set", forwarding_to_json(domain),
+			 "endpoints", endpoints_to_json(domain), "recipients",
+			 recipients_to_json(settings, config, domain, &view), "counters",
+			 counters_to_json(domain));
+}
+
+static json_t *envelope(struct config *config, json_t *domains)
+{
+	const char *mode = config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce";
+
+	return json_pack("{s:o, s:b, s:s, s:s}", "domains", domains, "isolated", 0, "mode", mode,
+			 "version", PACKAGE_VERSION);
+}
+
+void control_status(struct control_call *call)
+{
+	const struct control_settings *settings = control_settings_of(call);
+	const char *wanted = control_string(call, "domain", "");
+	struct config *config = gate_config(settings->gate);
+	json_t *array = json_array();
+	char name[MAIL_DOMAIN_MAX + 1];
+	struct domain *domain;
+	int exit_code = 0;
+
+	if (wanted[0] == '\0') {
+		for (domain = domains_first(settings->gate->domains); domain != NULL;
+		     domain = domain_next(domain))
+			json_array_append_new(array, domain_to_json(settings, config, domain));
+		control_answer(call, 0, envelope(config, array));
+		config_put(config);
+		return;
+	}
+	domain = idna_domain_to_ascii(wanted, name, sizeof(name)) ?
+			 domains_find(settings->gate->domains, name) :
+			 NULL;
+	if (domain != NULL) {
+		json_array_append_new(array, domain_to_json(settings, config, domain));
+		if (!domain_state_is_up(domain_view_now(domain, NULL).state))
+			exit_code = EXIT_NO;
+		control_answer(call, exit_code, envelope(config, array));
+	} else {
+		json_decref(array);
+		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+	}
+	config_put(config);
+}
+
+void control_version(struct control_call *call)
+{
+	control_answer(call, 0, json_pack("{s:s}", "version", PACKAGE_VERSION));
+}

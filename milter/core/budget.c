@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Token bucket in integers. Each one taken uses window_ms of allowed * window_ms; time gives back
+ * `allowed` a millisecond. Pure.
+ */
+#include "core/budget.h"
+
+static int64_t used_now(const struct budget *budget, int64_t allowed, int64_t now_ms)
+{
+	int64_t back = (now_ms - budget->last_ms) * allowed;
+
+	return budget->used_ms > back ? budget->used_ms - back : 0;
+}
+
+bool budget_has(const struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms)
+{
+	return used_now(budget, allowed, now_ms) + window_ms <= allowed * window_ms;
+}
+
+bool budget_take(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms)
+{
+	if (!budget_has(budget, allowed, window_ms, now_ms))
+		return false;
+	budget->used_ms = used_now(budget, allowed, now_ms) + window_ms;
+	budget->last_ms = now_ms;
+	return true;
+}
+
+bool budget_is_full(const struct budget *budget, int64_t allowed, int64_t now_ms)
+{
+	return used_now(budget, allowed, now_ms) == 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* "reload", "flush", "version". */
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "ctl/ctl.h"
+
+int ctl_reload(struct ctl *ctl, int argc, char **argv)
+{
+	bool force = argc == 2 && strcmp(argv[1], "--force") == 0;
+	json_t *result;
+	json_t *key;
+	size_t i;
+	int code;
+
+	if (argc > 2 || (argc == 2 && !force))
+		return ctl_wrong_usage(argv[0]);
+	code = ctl_ask(ctl, json_pack("{s:s, s:b}", "command", "reload", "force", force), &result);
+	if (result != NULL && !ctl_print_json(ctl, result)) {
+		puts("the new settings are in force");
+		json_array_foreach(json_object_get(result, "restart_needed"), i, key)
+			printf("%s has changed too: that needs a restart\n",
+			       json_string_value(key));
+	}
+	json_decref(result);
+	return code;
+}
+
+int ctl_flush(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *result;
+	int code;
+
+	if (argc != 2)
+		return ctl_wrong_usage(argv[0]);
+	code = ctl_ask(ctl, json_pack("{s:s, s:s}", "command", "flush", "domain", argv[1]), &result);
+	if (result != NULL && !ctl_print_json(ctl, result))
+		printf("%s: the MTA said %lld %s\n", ctl_string(result, "domain"),
+		       ctl_number(result, "reply"), ctl_string(result, "text"));
+	json_decref(result);
+	return code;
+}
+
+int ctl_version(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *result;
+	int code;
+
+	if (argc > 1)
+		return ctl_wrong_usage(argv[0]);
+	code = ctl_ask(ctl, json_pack("{s:s}", "command", "version"), &result);
+	if (result != NULL && !ctl_print_json(ctl, result))
+		printf("backupmxctl %s\nbackupmx-milter %s\n", PACKAGE_VERSION,
+		       ctl_string(result, "version"));
+	json_decref(result);
+	return code;
+}

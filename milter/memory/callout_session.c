@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A session with a primary. For each question up to three recipients are asked about, in this order:
+ * an invented one (is the domain a catch-all?), the one in question, and, if that was refused, a
+ * control that the primary is known to accept. Loop thread only.
+ */
+#include "memory/callout_session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "core/rcpt_answer.h"
+
+#define REFUSALS_MAX 7		 /* Postfix tarpits from the tenth error on: leave well before */
+#define INVENTED_LENGTH 16
+#define CATCH_ALL_AGAIN_SECONDS 3600
+#define WEEK_SECONDS (7 * 24 * 3600)
+#define REFUSALS_WINDOW_MS 600000
+
+enum step { STEP_INVENTED, STEP_RECIPIENT, STEP_CONTROL };
+enum phase { PHASE_MAIL, PHASE_RCPT, PHASE_RSET };
+
+struct callout_session {
+	struct callout_session *prev, *next;
+	struct callout_line *line;
+	struct smtp_client *client;
+	struct callout_question *question; /* being asked */
+	enum step step;
+	enum phase phase;
+	enum rcpt_answer answer; /* to the step's RCPT */
+	int code;
+	/* the question's outcome so far */
+	enum rcpt_answer recipient_answer;
+	int recipient_code;
+	int refusals;		    /* in this session */
+	char controlled[MAIL_DOMAIN_MAX + 1]; /* the domain whose control was accepted in this session */
+	bool retry_plain;	    /* TLS failed, and may be left out */
+	/* what the session is made of; must outlive the client */
+	char helo[MAIL_DOMAIN_MAX + 1];
+	char host[MAIL_DOMAIN_MAX + 1];
+	char domain[MAIL_DOMAIN_MAX + 1];
+};
+
+static void session_next_question(struct callout_session *session);
+
+struct callout_session *callout_session_next(struct callout_session *session)
+{
+	return session->next;
+}
+
+static void session_unlink(struct callout_session *session)
+{
+	DL_DELETE(session->line->sessions, session);
+	session->line->session_count--;
+	free(session);
+}
+
+void callout_session_free(struct callout_session *session)
+{
+	if (session->client != NULL)
+		smtp_client_abort(session->client);
+	session_unlink(session);
+}
+
+/* ---- one RCPT ---- */
+
+static void ask_rcpt(struct callout_session *session, enum step step, const char *local)
+{
+	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
+	bool utf8 = !text_is_ascii(local);
+	char command[SMTP_COMMAND_MAX];
+
+	session->step = step;
+	session->phase = PHASE_MAIL;
+	session->answer = RCPT_ANSWER_NONE;
+	session->code = 0;
+	snprintf(command, sizeof(command), "RCPT TO:<%s@%s>", local, session->question->domain);
+	smtp_client_send(session->client, utf8 && dialog->offers_smtputf8 ?
+						  "MAIL FROM:<> SMTPUTF8" :
+						  "MAIL FROM:<>");
+	smtp_client_send(session->client, command);
+	smtp_client_send(session->client, "RSET");
+}
+
+/* ---- the question's course ---- */
+
+static void finish_question(struct callout_session *session, const struct callout_answer *answer)
+{
+	struct callout_question *question = session->question;
+
+	session->question = NULL;
+	callout_question_answer(session->line, question, answer);
+}
+
+static void conclude(struct callout_session *session, enum rcpt_control control)
+{
+	struct callout_answer answer = {
+		.verdict = rcpt_verdict_of(session->recipient_answer, control),
+		.code = session->recipient_code,
+	};
+
+	finish_question(session, &answer);
+	session_next_question(session);
+}
+
+/* A local part that nobody has; the same for a week, so that a primary sees one invented name only. */
+static void invent_local(const struct callout_session *session, char local[INVENTED_LENGTH + 1])
+{
+	char week[32];
+	const char *parts[] = { "catch-all", session->question->domain, week };
+
+	snprintf(week, sizeof(week), "%lld", (long long)(loop_wall_seconds() / WEEK_SECONDS));
+	secret_word(&session->line->callouts->secret, parts, 3, local, INVENTED_LENGTH);
+}
+
+static bool catch_all_is_due(const struct callout_session *session)
+{
+	struct callouts *callouts = session->line->callouts;
+	struct recipient_question at_memory;
+	int64_t asked;
+
+	if (!callout_question_at_memory(callouts, session->question, &at_memory))
+		return false;
+	if (recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_UNKNOWN)
+		return true;
+	return at_memory.clock.now - asked >= CATCH_ALL_AGAIN_SECONDS || at_memory.clock.now < asked;
+}
+
+static void begin_question(struct callout_session *session)
+{
+	char invented[INVENTED_LENGTH + 1];
+
+	if (catch_all_is_due(session)) {
+		invent_local(session, invented);
+		ask_rcpt(session, STEP_INVENTED, invented);
+	} else {
+		ask_rcpt(session, STEP_RECIPIENT, session->question->local);
+	}
+}
+
+static void after_invented(struct callout_session *session)
+{
+	struct callouts *callouts = session->line->callouts;
+	struct callout_answer answer = { .catch_all = true, .code = session->code };
+	struct recipient_question at_memory;
+	bool known = callout_question_at_memory(callouts, session->question, &at_memory);
+
+	if (known && session->answer == RCPT_ANSWER_VALID) {
+		recipients_learn_catch_all(callouts->recipients, &at_memory, true);
+		finish_question(session, &answer);
+		session_next_question(session);
+		return;
+	}
+	/* a 4xx, or a refusal that isn't of the mailbox, tells nothing: asked again another time */
+	if (known && rcpt_answer_is_refusal(session->answer))
+		recipients_learn_catch_all(callouts->recipients, &at_memory, false);
+	ask_rcpt(session, STEP_RECIPIENT, session->question->local);
+}
+
+static void after_recipient(struct callout_session *session)
+{
+	struct callouts *callouts = session->line->callouts;
+	struct recipient_question at_memory;
+	char control[MAIL_LOCAL_MAX + 1];
+
+	session->recipient_answer = session->answer;
+	session->recipient_code = session->code;
+	if (!rcpt_answer_is_refusal(session->answer)) {
+		if (session->answer == RCPT_ANSWER_VALID && session->code < 300 &&
+		    !mail_local_is_role(session->question->local))
+			text_copy(session->controlled, sizeof(session->controlled),
+				  session->question->domain);
+		conclude(session, RCPT_CONTROL_NONE);
+	} else if (strcmp(session->controlled, session->question->domain) == 0) {
+		conclude(session, RCPT_CONTROL_ACCEPTED);
+	} else if (callout_question_at_memory(callouts, session->question, &at_memory) &&
+		   recipients_control(callouts->recipients, &at_memory, control,
+				      sizeof(control))) {
+		ask_rcpt(session, STEP_CONTROL, control);
+	} else {
+		conclude(session, RCPT_CONTROL_NONE);
+	}
+}
+
+static void after_control(struct callout_session *session)
+{
+	bool accepted = session->answer == RCPT_ANSWER_VALID && session->code < 300;
+
+	if (accepted)
+		text_copy(session->controlled, sizeof(session->controlled),
+			  session->question->domain);
+	conclude(session, accepted ? RCPT_CONTROL_ACCEPTED : RCPT_CONTROL_FAILED);
+}
+
+static void step_done(struct callout_session *session)
+{
+	switch (session->step) {
+	case STEP_INVENTED:
+		after_invented(session);
+		break;
+	case STEP_RECIPIENT:
+		after_recipient(session);
+		break;
+	case STEP_CONTROL:
+		after_control(session);
+		break;
+	}
+}
+
+/* ---- the session's course ---- */
+
+static void session_quit(struct callout_session *session)
+{
+	smtp_client_quit(session->client);
+	session->client = NULL;
+	session_unlink(session);
+}
+
+/* Questions that still wait when a session ends early get another one, or no answer. */
+static void serve_rest(struct callout_line *line, const char *domain_name)
+{
+	struct domain *domain = domains_find(line->callouts->domains, domain_name);
+	struct endpoint *endpoint = domain != NULL ? domain_endpoint_up(domain) : NULL;
+	struct callout_answer nothing = { .verdict = RCPT_VERDICT_NONE, .reason = HEALTH_LOST };
+	struct callout_question *question;
+
+	if (line->queue == NULL || line->session_count > 0)
+		return;
+	if (endpoint != NULL && ip_port_equal(endpoint_address(endpoint), &line->address)) {
+		callout_session_start(line, domain, endpoint);
+		return;
+	}
+	while ((question = callout_line_next(line)) != NULL)
+		callout_question_answer(line, question, &nothing);
+}
+
+static void session_next_question(struct callout_session *session)
+{
+	struct callout_line *line = session->line;
+	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
+	struct callout_answer unaskable = { .verdict = RCPT_VERDICT_NONE, .reason = HEALTH_PROTOCOL };
+	char domain[MAIL_DOMAIN_MAX + 1];
+
+	while (session->refusals < REFUSALS_MAX &&
+	       (session->question = callout_line_next(line)) != NULL) {
+		if (session->question->is_ascii || dialog->offers_smtputf8) {
+			begin_question(session);
+			return;
+		}
+		finish_question(session, &unaskable);
+	}
+	text_copy(domain, sizeof(domain), session->domain);
+	session_quit(session);
+	serve_rest(line, domain);
+}
+
+static void saw_rcpt_answer(struct callout_session *session)
+{
+	struct domain *domain =
+		domains_find(session->line->callouts->domains, session->question->domain);
+
+	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++) {
+		struct endpoint *endpoint = domain_member(domain, i).endpoint;
+
+		if (ip_port_equal(endpoint_address(endpoint), &session->line->address))
+			endpoint_saw_answer(endpoint);
+	}
+}
+
+static void take_rcpt(struct callout_session *session, const struct smtp_reply *reply)
+{
+	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
+	const struct config *config = session->line->callouts->config;
+	const char *host = strstr(dialog->host, ".mail.protection.outlook.com") != NULL ?
+				   dialog->host :
+				   session->host;
+
+	session->code = reply->code;
+	session->answer = rcpt_answer_read(reply, host);
+	if (reply->code >= 500) {
+		session->refusals++;
+		budget_take(&session->line->refusals, config->recipients.callout_refusals,
+			    REFUSALS_WINDOW_MS, loop_now_ms());
+	}
+	saw_rcpt_answer(session);
+}
+
+static void fail_session(struct callout_session *session, enum health_reason reason, int code)
+{
+	struct callout_line *line = session->line;
+	struct callout_answer nothing = { .verdict = RCPT_VERDICT_NONE,
+					  .code = code,
+					  .reason = reason };
+	struct callout_question *question;
+
+	if (session->question != NULL)
+		finish_question(session, &nothing);
+	session_unlink(session);
+	/* what holds for one question holds for those behind it */
+	while (line->session_count == 0 && (question = callout_line_next(line)) != NULL)
+		callout_question_answer(line, question, &nothing);
+}
+
+static void reply_came(void *arg, const struct smtp_reply *reply)
+{
+	struct callout_session *session = arg;
+
+	switch (session->phase) {
+	case PHASE_MAIL:
+		session->phase = PHASE_RCPT;
+		if (reply->code >= 400) { /* that is about us: nobody's fault but ours */
+			smtp_client_quit(session->client);
+			session->client = NULL;
+			fail_session(session, HEALTH_OK, reply->code);
+		}
+		break;
+	case PHASE_RCPT:
+		session->phase = PHASE_RSET;
+		take_rcpt(session, reply);
+		break;
+	case PHASE_RSET:
+		step_done(session);
+		break;
+	}
+}
+
+static void opened(void *arg)
+{
+	session_next_question(arg);
+}
+
+static enum smtp_dialog_tls tls_wish(const struct callout_session *session)
+{
+	switch (session->line->callouts->config->recipients.callout_tls) {
+	case CONFIG_TLS_NONE:
+		return SMTP_DIALOG_TLS_NONE;
+	case CONFIG_TLS_MAY:
+		return session->retry_plain ? SMTP_DIALOG_TLS_NONE : SMTP_DIALOG_TLS_MAY;
+	case CONFIG_TLS_ENCRYPT:
+	case CONFIG_TLS_VERIFY:
+		break;
+	}
+	return SMTP_DIALOG_TLS_MUST;
+}
+
+static void session_connect(struct callout_session *session, const struct config_probe *probe);
+
+/* The answer to the recipient's RCPT had come when the session broke: it counts without a control. */
+static bool answered_before_loss(const struct callout_session *session)
+{
+	return session->question != NULL && session->phase == PHASE_RSET &&
+	       session->step == STEP_RECIPIENT && !rcpt_answer_is_refusal(session->answer);
+}
+
+static void ended(void *arg, enum health_reason reason)
+{
+	struct callout_session *session = arg;
+	struct callouts *callouts = session->line->callouts;
+	struct domain *domain = domains_find(callouts->domains, session->domain);
+	struct callout_answer answer;
+
+	session->client = NULL;
+	if (reason == HEALTH_TLS_FAIL && domain != NULL && !session->retry_plain &&
+	    callouts->config->recipients.callout_tls == CONFIG_TLS_MAY) {
+		session->retry_plain = true;
+		session_connect(session, &domain_settings(domain)->probe);
+		return;
+	}
+	if (answered_before_loss(session)) {
+		answer = (struct callout_answer){
+			.verdict = rcpt_verdict_of(session->answer, RCPT_CONTROL_NONE),
+			.code = session->code,
+		};
+		finish_question(session, &answer);
+	}
+	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++)
+		if (ip_port_equal(endpoint_address(domain_member(domain, i).endpoint),
+				  &session->line->address))
+			endpoint_probe_soon(domain_member(domain, i).endpoint);
+	fail_session(session, reason, 0);
+}
+
+static void session_connect(struct callout_session *session, const struct config_probe *probe)
+{
+	static const struct smtp_client_handlers handlers = { opened, reply_came, ended };
+	struct callouts *callouts = session->line->callouts;
+	struct smtp_client_settings settings = {
+		.endpoint = session->line->address,
+		.source_v4 = probe->source_v4,
+		.source_v6 = probe->source_v6,
+		.plan = { .helo = session->helo,
+			  .level = HEALTH_LEVEL_EHLO,
+			  .tls = tls_wish(session),
+			  .self = &callouts->services->identity.self },
+		.tls_host = session->host,
+		.tls_verify = callouts->config->recipients.callout_tls == CONFIG_TLS_VERIFY,
+		.connect_timeout_ms = probe->connect_timeout * 1000,
+		.reply_timeout_ms = probe->timeout * 1000,
+	};
+
+	session->client =
+		smtp_client_start(callouts->services->clients, &settings, &handlers, session);
+}
+
+void callout_session_start(struct callout_line *line, struct domain *domain,
+			   struct endpoint *endpoint)
+{
+	const struct config_probe *probe = &domain_settings(domain)->probe;
+	struct callout_session *session = memory_alloc(sizeof(*session));
+
+	session->line = line;
+	text_copy(session->helo, sizeof(session->helo),
+		  probe->helo_name[0] != '\0' ? probe->helo_name :
+						line->callouts->services->identity.host_name);
+	text_copy(session->host, sizeof(session->host), domain_endpoint_host(domain, endpoint));
+	text_copy(session->domain, sizeof(session->domain), domain_name(domain));
+	DL_APPEND(line->sessions, session);
+	line->session_count++;
+	session_connect(session, probe);
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who may ask what, and who waits for it: single flight, budgets, recent silences. The loop owns all of
+ * it but the waiters, which have a lock.
+ */
+#include "memory/callouts.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "memory/callout_session.h"
+
+#define SILENCE_MS 300000
+#define SILENCES_MAX 100000
+#define CLIENTS_MAX 10000
+#define QUEUE_MAX 1000
+#define MINUTE_MS 60000
+#define REFUSALS_WINDOW_MS 600000
+
+/* Shared by the loop and the worker that waits; the last of the two frees it. */
+struct callout_waiter {
+	struct callout_waiter *next;
+	bool done;
+	bool abandoned;
+	enum recipient_status status;
+};
+
+/* A recipient that got no answer: not asked again for a while, unless the domain's state changes. */
+struct silence {
+	UT_hash_handle hh;
+	char key[CALLOUT_KEY_MAX];
+	int64_t until_ms;
+	int64_t state_since;
+};
+
+struct client_budget {
+	UT_hash_handle hh;
+	struct ip_network network;
+	struct budget budget;
+};
+
+/* ---- silences ---- */
+
+static void silences_clear(struct callouts *callouts)
+{
+	struct silence *item, *next;
+
+	HASH_ITER (hh, callouts->silences, item, next) {
+		HASH_DEL(callouts->silences, item);
+		free(item);
+	}
+}
+
+static void silence_keep(struct callouts *callouts, const char *key, int64_t state_since)
+{
+	struct silence *item;
+
+	HASH_FIND_STR(callouts->silences, key, item);
+	if (item == NULL) {
+		if (HASH_COUNT(callouts->silences) >= SILENCES_MAX)
+			silences_clear(callouts);
+		item = memory_alloc(sizeof(*item));
+		text_copy(item->key, sizeof(item->key), key);
+		HASH_ADD_STR(callouts->silences, key, item);
+	}
+	item->until_ms = loop_now_ms() + SILENCE_MS;
+	item->state_since = state_since;
+}
+
+static bool silence_holds(struct callouts *callouts, const char *key, int64_t state_since)
+{
+	struct silence *item;
+
+	HASH_FIND_STR(callouts->silences, key, item);
+	if (item == NULL)
+		return false;
+	if (item->until_ms > loop_now_ms() && item->state_since == state_since)
+		return true;
+	HASH_DEL(callouts->silences, item);
+	free(item);
+	return false;
+}
+
+/* ---- budgets ---- */
+
+static void clients_clear(struct callouts *callouts, bool all)
+{
+	int64_t allowed = callouts->config->recipients.callouts_per_client;
+	struct client_budget *item, *next;
+
+	HASH_ITER (hh, callouts->clients, item, next) {
+		if (!all && !budget_is_full(&item->budget, allowed, loop_now_ms()))
+			continue;
+		HASH_DEL(callouts->clients, item);
+		free(item);
+	}
+}
+
+static bool client_may_cause(struct callouts *callouts, const struct ip *client)
+{
+	int64_t allowed = callouts->config->recipients.callouts_per_client;
+	struct ip_network network;
+	struct client_budget *item;
+
+	memset(&network, 0, sizeof(network));
+	network = ip_client_network(client);
+	HASH_FIND(hh, callouts->clients, &network, sizeof(network), item);
+	if (item == NULL) {
+		if (HASH_COUNT(callouts->clients) >= CLIENTS_MAX)
+			clients_clear(callouts, false);
+		if (HASH_COUNT(callouts->clients) >= CLIENTS_MAX)
+			return false;
+		item = memory_alloc(sizeof(*item));
+		memcpy(&item->network, &network, sizeof(network));
+		HASH_ADD(hh, callouts->clients, network, sizeof(item->network), item);
+	}
+	return budget_take(&item->budget, allowed, MINUTE_MS, loop_now_ms());
+}
+
+static bool line_may_ask(struct callout_line *line)
+{
+	const struct config *config = line->callouts->config;
+	int64_t now = loop_now_ms();
+
+	return line->queued < QUEUE_MAX &&
+	       budget_has(&line->refusals, config->recipients.callout_refusals, REFUSALS_WINDOW_MS,
+			  now) &&
+	       budget_take(&line->rate, config->recipients.callout_rate, 1000, now);
+}
+
+/* ---- lines ---- */
+
+static struct callout_line *line_get(struct callouts *callouts, const struct ip_port *address)
+{
+	struct callout_line *line;
+
+	HASH_FIND(hh, callouts->lines, address, sizeof(*address), line);
+	if (line == NULL) {
+		line = memory_alloc(sizeof(*line));
+		memcpy(&line->address, address, sizeof(*address));
+		line->callouts = callouts;
+		HASH_ADD(hh, callouts->lines, address, sizeof(line->address), line);
+	}
+	return line;
+}
+
+struct callout_question *callout_line_next(struct callout_line *line)
+{
+	struct callout_question *question = line->queue;
+
+	if (question != NULL) {
+		DL_DELETE(line->queue, question);
+		line->queued--;
+	}
+	return question;
+}
+
+/* ---- answers ---- */
+
+static void waiters_tell(struct callouts *callouts, struct callout_question *question,
+			 enum recipient_status status)
+{
+	struct callout_waiter *waiter, *next;
+
+	pthread_mutex_lock(&callouts->wait_lock);
+	LL_FOREACH_SAFE(question->waiters, waiter, next) {
+		waiter->done = true;
+		waiter->status = status;
+		if (waiter->abandoned)
+			free(waiter);
+	}
+	pthread_cond_broadcast(&callouts->answered);
+	pthread_mutex_unlock(&callouts->wait_lock);
+	question->waiters = NULL;
+}
+
+bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
+				struct recipient_question *out)
+{
+	struct domain *domain = domains_find(callouts->domains, question->domain);
+	struct domain_view view;
+
+	if (domain == NULL)
+		return false;
+	view = domain_view_now(domain, NULL);
+	*out = (struct recipient_question){
+		.config = callouts->config,
+		.domain = question->domain,
+		.local = question->local,
+		.clock = { .now = loop_wall_seconds(),
+			   .up = view.up_clock,
+			   .primary_up = domain_state_is_up(view.state) },
+	};
+	return true;
+}
+
+static void log_answer(const struct callout_line *line, const struct callout_question *question,
+		       const struct callout_answer *answer)
+{
+	char recipient[CALLOUT_KEY_MAX + 2];
+	char endpoint[IP_TEXT_MAX];
+	char line_text[1024];
+	TEXT_ON(name, recipient);
+	TEXT_ON(text, line_text);
+
+	text_add_format(&name, "<%s@%s>", question->local, question->domain);
+	text_add(&text, "callout: ");
+	text_add_pair(&text, "recipient", recipient);
+	text_add_pair(&text, "verdict",
+		      answer->catch_all ? "catch-all" : rcpt_verdict_name(answer->verdict));
+	if (answer->code != 0)
+		text_add_format(&text, " code=%d", answer->code);
+	else
+		text_add_pair(&text, "reason", health_reason_name(answer->reason));
+	text_add_pair(&text, "endpoint",
+		      ip_port_format(&line->address, endpoint, sizeof(endpoint)));
+	log_info("%s", line_text);
+}
+
+void callout_question_answer(struct callout_line *line, struct callout_question *question,
+			     const struct callout_answer *answer)
+{
+	struct callouts *callouts = line->callouts;
+	struct recipient_question at_memory;
+	struct recipient_found found = { .status = RECIPIENT_UNKNOWN };
+	struct domain *domain = domains_find(callouts->domains, question->domain);
+
+	log_answer(line, question, answer);
+	if (callout_question_at_memory(callouts, question, &at_memory)) {
+		if (!answer->catch_all)
+			recipients_learn(callouts->recipients, &at_memory, answer->verdict);
+		recipients_find(callouts->recipients, &at_memory, &found);
+	}
+	if (found.status == RECIPIENT_UNKNOWN && domain != NULL)
+		silence_keep(callouts, question->key, domain_view_now(domain, NULL).since);
+	waiters_tell(callouts, question, found.status);
+	HASH_DEL(callouts->questions, question);
+	free(question);
+}
+
+/* ---- asking ---- */
+
+struct asked {
+	struct callouts *callouts;
+	char domain[MAIL_DOMAIN_MAX + 1];
+	char local[MAIL_LOCAL_MAX + 1];
+	bool is_ascii;
+	struct ip client;
+	struct callout_waiter *waiter; /* NULL: nobody waits */
+};
+
+/* No callout is made: whoever waits is told so. */
+static void decline(struct asked *asked, const char *why)
+{
+	struct callout_question nobody = { .waiters = asked->waiter };
+
+	log_debug("callout: domain=%s declined: %s", asked->domain, why);
+	waiters_tell(asked->callouts, &nobody, RECIPIENT_UNKNOWN);
+}
+
+static void question_start(struct asked *asked, const char *key, struct domain *domain,
+			   struct endpoint *endpoint, struct callout_line *line)
+{
+	struct callouts *callouts = asked->callouts;
+	struct callout_question *question = memory_alloc(sizeof(*question));
+
+	text_copy(question->key, sizeof(question->key), key);
+	text_copy(question->domain, sizeof(question->domain), asked->domain);
+	text_copy(question->local, sizeof(question->local), asked->local);
+	question->is_ascii = asked->is_ascii;
+	if (asked->waiter != NULL)
+		LL_PREPEND(question->waiters, asked->waiter);
+	HASH_ADD_STR(callouts->questions, key, question);
+	DL_APPEND(line->queue, question);
+	line->queued++;
+	if (line->session_count < callouts->config->recipients.callout_sessions)
+		callout_session_start(line, domain, endpoint);
+}
+
+static void consider(struct asked *asked)
+{
+	struct callouts *callouts = asked->callouts;
+	struct domain *domain = domains_find(callouts->domains, asked->domain);
+	struct endpoint *endpoint = domain != NULL ? domain_endpoint_up(domain) : NULL;
+	struct callout_question *same;
+	struct callout_line *line;
+	char folded[MAIL_LOCAL_MAX + 1];
+	char key[CALLOUT_KEY_MAX];
+
+	if (!callouts->config->recipients.callout) {
+		decline(asked, "callout = no");
+		return;
+	}
+	if (endpoint == NULL) {
+		decline(asked, "no endpoint is up");
+		return;
+	}
+	recipients_fold(callouts->config, asked->local, folded, sizeof(folded));
+	snprintf(key, sizeof(key), "%s@%s", folded, asked->domain);
+	HASH_FIND_STR(callouts->questions, key, same);
+	if (same != NULL) {
+		if (asked->waiter != NULL)
+			LL_PREPEND(same->waiters, asked->waiter);
+		return;
+	}
+	if (silence_holds(callouts, key, domain_view_now(domain, NULL).since)) {
+		decline(asked, "it got no answer lately");
+		return;
+	}
+	line = line_get(callouts, endpoint_address(endpoint));
+	if (!client_may_cause(callouts, &asked->client))
+		decline(asked, "callouts_per_client");
+	else if (!line_may_ask(line))
+		decline(asked, "callout_rate or callout_refusals");
+	else
+		question_start(asked, key, domain, endpoint, line);
+}
+
+static void take_asked(void *arg)
+{
+	struct asked *asked = arg;
+
+	consider(asked);
+	free(asked);
+}
+
+static void post(struct callouts *callouts, const struct callout_request *request,
+		 struct callout_waiter *waiter)
+{
+	struct asked *asked = memory_alloc(sizeof(*asked));
+
+	asked->callouts = callouts;
+	text_copy(asked->domain, sizeof(asked->domain), request->domain);
+	text_copy(asked->local, sizeof(asked->local), request->local);
+	asked->is_ascii = request->is_ascii;
+	if (request->client != NULL)
+		asked->client = *request->client;
+	asked->waiter = waiter;
+	loop_post(callouts->services->loop, take_asked, asked);
+}
+
+void callouts_learn(struct callouts *callouts, const struct callout_request *request)
+{
+	post(callouts, request, NULL);
+}
+
+enum recipient_status callouts_wait(struct callouts *callouts,
+				    const struct callout_request *request, int64_t until_ms)
+{
+	struct callout_waiter *waiter = memory_alloc(sizeof(*waiter));
+	struct timespec deadline = { .tv_sec = (time_t)(until_ms / 1000),
+				     .tv_nsec = (long)(until_ms % 1000) * 1000000 };
+	enum recipient_status status = RECIPIENT_UNKNOWN;
+	bool over = false;
+
+	post(callouts, request, waiter);
+	pthread_mutex_lock(&callouts->wait_lock);
+	while (!waiter->done && !over && !callouts->stopping)
+		over = pthread_cond_timedwait(&callouts->answered, &callouts->wait_lock,
+					      &deadline) != 0;
+	if (waiter->done) {
+		status = waiter->status;
+		free(waiter);
+	} else {
+		waiter->abandoned = true;
+	}
+	pthread_mutex_unlock(&callouts->wait_lock);
+	return status;
+}
+
+void callouts_stop_waits(struct callouts *callouts)
+{
+	pthread_mutex_lock(&callouts->wait_lock);
+	callouts->stopping = true;
+	pthread_cond_broadcast(&callouts->answered);
+	pthread_mutex_unlock(&callouts->wait_lock);
+}
+
+/* ---- start and stop ---- */
+
+struct callouts *callouts_new(struct services *services, struct domains *domains,
+			      struct recipients *recipients, const struct secret *secret,
+			      struct config *config)
+{
+	struct callouts *callouts = memory_alloc(sizeof(*callouts));
+	pthread_condattr_t monotonic;
+
+	callouts->services = services;
+	callouts->domains = domains;
+	callouts->recipients = recipients;
+	callouts->secret = *secret;
+	callouts->config = config_get(config);
+	pthread_mutex_init(&callouts->wait_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&callouts->answered, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return callouts;
+}
+
+void callouts_configure(struct callouts *callouts, struct config *config)
+{
+	struct config *old = callouts->config;
+
+	callouts->config = config_get(config);
+	config_put(old);
+}
+
+static void line_free(struct callout_line *line)
+{
+	struct callout_session *session, *next;
+
+	for (session = line->sessions; session != NULL; session = next) {
+		next = callout_session_next(session);
+		callout_session_free(session);
+	}
+	HASH_DEL(line->callouts->lines, line);
+	free(line);
+}
+
+void callouts_free(struct callouts *callouts)
+{
+	struct callout_question *question, *next_question;
+	struct callout_line *line, *next_line;
+
+	HASH_ITER (hh, callouts->lines, line, next_line)
+		line_free(line);
+	HASH_ITER (hh, callouts->questions, question, next_question) {
+		waiters_tell(callouts, question, RECIPIENT_UNKNOWN);
+		HASH_DEL(callouts->questions, question);
+		free(question);
+	}
+	silences_clear(callouts);
+	clients_clear(callouts, true);
+	pthread_cond_destroy(&callouts->answered);
+	pthread_mutex_destroy(&callouts->wait_lock);
+	config_put(callouts->config);
+	free(callouts);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * recipients_file: one list per domain that names one, swapped under a write lock when it was read
+ * anew. Reading on the loop, looking up from any thread.
+ */
+#include "memory/recipient_lists.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "core/mail_address.h"
+
+#define LOOK_EVERY_MS 60000
+#define SHRINK_PERCENT 20
+#define LINE_MAX_BYTES 1024
+
+struct local_part {
+	UT_hash_handle hh;
+	char name[];
+};
+
+struct list {
+	UT_hash_handle hh;
+	char *domain;
+	char *path;
+	struct timespec changed; /* of the file that was read or refused last */
+	off_t size;
+	struct local_part *locals;
+	size_t count;
+	bool catch_all;
+	bool fold;
+};
+
+struct recipient_lists {
+	struct loop *loop;
+	struct config *config;
+	struct loop_timer *look;
+	pthread_rwlock_t lock; /* of `all` and what is in it */
+	struct list *all;
+};
+
+static void locals_free(struct local_part **locals)
+{
+	struct local_part *item, *next;
+
+	HASH_ITER (hh, *locals, item, next) {
+		HASH_DEL(*locals, item);
+		free(item);
+	}
+}
+
+static void list_free(struct list *list)
+{
+	locals_free(&list->locals);
+	free(list->domain);
+	free(list->path);
+	free(list);
+}
+
+static void local_add(struct list *list, const char *local)
+{
+	size_t length = strlen(local);
+	struct local_part *item;
+
+	HASH_FIND(hh, list->locals, local, length, item);
+	if (item != NULL)
+		return;
+	item = memory_alloc(sizeof(*item) + length + 1);
+	memcpy(item->name, local, length + 1);
+	HASH_ADD_KEYPTR(hh, list->locals, item->name, length, item);
+	list->count++;
+}
+
+/* An address, "@domain" or a bare local part; other domains' addresses are passed over, so that one
+ * map can serve several domains. */
+static void take_word(struct list *list, char *word)
+{
+	struct mail_address address;
+
+	if (word[0] == '@') {
+		text_lower(word);
+		if (strcmp(word + 1, list->domain) == 0) {
+			list->catch_all = true;
+			list->count++;
+		}
+		return;
+	}
+	mail_address_parse(word, &address);
+	if (address.kind == MAIL_ADDRESS_MALFORMED || address.kind == MAIL_ADDRESS_NULL)
+		return;
+	if (address.kind == MAIL_ADDRESS_MAILBOX && strcmp(address.domain, list->domain) != 0)
+		return;
+	if (address.kind == MAIL_ADDRESS_POSTMASTER)
+		text_copy(address.local, sizeof(address.local), "postmaster");
+	if (list->fold)
+		text_lower(address.local);
+	local_add(list, address.local);
+}
+
+static void take_line(struct list *list, char *line)
+{
+	char *word = line + strspn(line, " \t");
+
+	word[strcspn(word, " \t\r\n")] = '\0';
+	if (word[0] != '\0' && word[0] != '#')
+		take_word(list, word);
+}
+
+/* Reads the file into an empty list. 0 or -errno. */
+static int list_read(struct list *list)
+{
+	char line[LINE_MAX_BYTES];
+	struct stat status;
+	FILE *file = fopen(list->path, "re");
+	int error = 0;
+
+	if (file == NULL)
+		return -errno;
+	if (fstat(fileno(file), &status) == 0) {
+		list->changed = status.st_mtim;
+		list->size = status.st_size;
+	}
+	while (fgets(line, sizeof(line), file) != NULL)
+		take_line(list, line);
+	if (ferror(file))
+		error = -EIO;
+	fclose(file);
+	return error;
+}
+
+/* Why a list that was read can't replace the one in use; NULL when it can. */
+static const char *refusal(const struct list *list, const struct list *old, bool force)
+{
+	if (list->count == 0)
+		return "it has no address of this domain";
+	if (old != NULL && !force && list->count * 100 < old->count * (100 - SHRINK_PERCENT))
+		return "it has over 20 % fewer lines than before; if that is right: backupmxctl reload --force";
+	return NULL;
+}
+
+static void list_put(struct recipient_lists *lists, struct list *list, struct list *old)
+{
+	pthread_rwlock_wrlock(&lists->lock);
+	if (old != NULL)
+		HASH_DEL(lists->all, old);
+	HASH_ADD_KEYPTR(hh, lists->all, list->domain, strlen(list->domain), list);
+	pthread_rwlock_unlock(&lists->lock);
+	if (old != NULL)
+		list_free(old);
+}
+
+static struct list *list_find(struct recipient_lists *lists, const char *domain)
+{
+	struct list *list;
+
+	HASH_FIND_STR(lists->all, domain, list);
+	return list;
+}
+
+static void load(struct recipient_lists *lists, const struct config_domain *domain, bool force)
+{
+	struct list *old = list_find(lists, domain->name);
+	struct list *list = memory_alloc(sizeof(*list));
+	const char *why;
+	int error;
+
+	list->domain = memory_string(domain->name);
+	list->path = memory_string(domain->recipients_file);
+	list->fold = lists->config->recipients.local_part_case == CONFIG_CASE_FOLD;
+	error = list_read(list);
+	why = error != 0 ? strerror(-error) : refusal(list, old, force);
+	if (why == NULL) {
+		log_info("recipients: domain=%s file=%s entries=%zu", list->domain, list->path,
+			 list->count);
+		list_put(lists, list, old);
+		return;
+	}
+	log_error("recipients: domain=%s file=%s refused: %s; %s", list->domain, list->path, why,
+		  old != NULL ? "the old list stays" : "there is no list");
+	if (old != NULL) { /* don't refuse the same file each minute */
+		old->changed = list->changed;
+		old->size = list->size;
+	}
+	list_free(list);
+}
+
+static bool file_changed(const struct list *list)
+{
+	struct stat status;
+
+	if (stat(list->path, &status) != 0)
+		return false; /* it may be on its way; a reload says so */
+	return status.st_mtim.tv_sec != list->changed.tv_sec ||
+	       status.st_mtim.tv_nsec != list->changed.tv_nsec || status.st_size != list->size;
+}
+
+static void look(void *arg)
+{
+	struct recipient_lists *lists = arg;
+	const struct config *config = lists->config;
+
+	for (size_t i = 0; i < config->domain_count; i++) {
+		const struct config_domain *domain = &config->domain[i];
+		const struct list *list;
+
+		if (domain->recipients_file[0] == '\0')
+			continue;
+		list = list_find(lists, domain->name);
+		if (list == NULL || file_changed(list))
+			load(lists, domain, false);
+	}
+	loop_timer_start(lists->look, LOOK_EVERY_MS);
+}
+
+static void drop_unconfigured(struct recipient_lists *lists)
+{
+	struct list *list, *next;
+
+	HASH_ITER (hh, lists->all, list, next) {
+		const struct config_domain *domain =
+			config_domain_find(lists->config, list->domain);
+
+		if (domain != NULL && domain->recipients_file[0] != '\0' &&
+		    strcmp(domain->name, list->domain) == 0)
+			continue;
+		pthread_rwlock_wrlock(&lists->lock);
+		HASH_DEL(lists->all, list);
+		pthread_rwlock_unlock(&lists->lock);
+		list_free(list);
+	}
+}
+
+void recipient_lists_configure(struct recipient_lists *lists, struct config *config, bool force)
+{
+	struct config *old = lists->config;
+
+	lists->config = config_get(config);
+	config_put(old);
+	drop_unconfigured(lists);
+	for (size_t i = 0; i < config->domain_count; i++)
+		if (config->domain[i].recipients_file[0] != '\0')
+			load(lists, &config->domain[i], force);
+}
+
+struct recipient_lists *recipient_lists_new(struct loop *loop, struct config *config)
+{
+	struct recipient_lists *lists = memory_alloc(sizeof(*lists));
+
+	lists->loop = loop;
+	pthread_rwlock_init(&lists->lock, NULL);
+	lists->look = loop_timer_new(loop, look, lists);
+	recipient_lists_configure(lists, config, false);
+	loop_timer_start(lists->look, LOOK_EVERY_MS);
+	return lists;
+}
+
+void recipient_lists_free(struct recipient_lists *lists)
+{
+	struct list *list, *next;
+
+	HASH_ITER (hh, lists->all, list, next) {
+		HASH_DEL(lists->all, list);
+		list_free(list);
+	}
+	loop_timer_free(lists->look);
+	pthread_rwlock_destroy(&lists->lock);
+	config_put(lists->config);
+	free(lists);
+}
+
+enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const char *domain,
+					   const char *local)
+{
+	enum recipient_listed listed = RECIPIENT_LIST_NONE;
+	struct local_part *item;
+	struct list *list;
+
+	pthread_rwlock_rdlock(&lists->lock);
+	HASH_FIND_STR(lists->all, domain, list);
+	if (list != NULL) {
+		HASH_FIND(hh, list->locals, local, strlen(local), item);
+		listed = item != NULL	    ? RECIPIENT_LIST_PRESENT :
+			 list->catch_all ? RECIPIENT_LIST_CATCH_ALL :
+					   RECIPIENT_LIST_ABSENT;
+	}
+	pthread_rwlock_unlock(&lists->lock);
+	return listed;
+}
+
+size_t recipient_lists_size(struct recipient_lists *lists, const char *domain)
+{
+	size_t count = 0;
+	struct list *list;
+
+	pthread_rwlock_rdlock(&lists->lock);
+	HASH_FIND_STR(lists->all, domain, list);
+	if (list != NULL)
+		count = list->count;
+	pthread_rwlock_unlock(&lists->lock);
+	return count;
+}

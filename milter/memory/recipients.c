@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading and writing the recipient memory. No state but the store; any thread.
+ */
+#include "memory/recipients.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "core/mail_address.h"
+
+#define COUNT_MAX 100000 /* status stops counting there */
+#define CONTROL_SCAN_MAX 1000
+
+struct recipients {
+	struct writer *writer;
+	struct recipient_lists *lists;
+};
+
+struct recipients *recipients_new(struct writer *writer, struct recipient_lists *lists)
+{
+	struct recipients *recipients = memory_alloc(sizeof(*recipients));
+
+	recipients->writer = writer;
+	recipients->lists = lists;
+	return recipients;
+}
+
+void recipients_free(struct recipients *recipients)
+{
+	free(recipients);
+}
+
+static struct recipient_rules rules_of(const struct config *config)
+{
+	return (struct recipient_rules){
+		.valid_ttl = config->recipients.valid_ttl,
+		.valid_refresh = config->recipients.valid_refresh,
+		.valid_max_age = config->recipients.valid_max_age,
+		.invalid_ttl = config->recipients.invalid_ttl,
+		.catch_all_ttl = config->recipients.catch_all_ttl,
+	};
+}
+
+void recipients_fold(const struct config *config, const char *local, char *out, size_t size)
+{
+	text_copy(out, size, local);
+	if (config->recipients.local_part_case == CONFIG_CASE_FOLD)
+		text_lower(out);
+}
+
+static enum store_result record_get(struct recipients *recipients, const char *domain,
+				    const char *local, struct recipient_record *record)
+{
+	char key[RECIPIENT_KEY_MAX];
+	unsigned char bytes[RECIPIENT_RECORD_SIZE];
+	size_t length = 0;
+	size_t key_length = recipient_key(key, domain, local);
+	enum store_result result = writer_get(recipients->writer, STORE_RECIPIENTS, key, key_length,
+					      bytes, sizeof(bytes), &length);
+
+	if (result == STORE_FOUND && !recipient_record_read(record, bytes, length))
+		return STORE_FAILED;
+	return result;
+}
+
+static void record_put(struct recipients *recipients, const char *domain, const char *local,
+		       const struct recipient_record *record)
+{
+	char key[RECIPIENT_KEY_MAX];
+	unsigned char bytes[RECIPIENT_RECORD_SIZE];
+
+	recipient_record_write(record, bytes);
+	writer_put(recipients->writer, STORE_RECIPIENTS, key, recipient_key(key, domain, local),
+		   bytes, sizeof(bytes));
+}
+
+static void fill_from_record(const struct recipient_record *record,
+			     const struct recipient_rules *rules,
+			     const struct recipient_clock *clock, struct recipient_found *found)
+{
+	found->status = recipient_status_now(record, rules, clock);
+	if (found->status == RECIPIENT_UNKNOWN)
+		return;
+	found->source = record->source;
+	found->verified = record->verified;
+	found->age_up_seconds = recipient_age_up(record, clock);
+	found->expires = recipient_expires(record, rules, clock);
+	found->wants_refresh = recipient_wants_refresh(record, rules, clock);
+}
+
+/* What the lists say; false when they leave it open. */
+static bool find_in_lists(struct recipients *recipients, const struct recipient_question *question,
+			  const char *local, struct recipient_found *found)
+{
+	const struct config_domain *settings =
+		config_domain_find(question->config, question->domain);
+
+	found->source = RECIPIENT_SOURCE_FILE;
+	switch (recipient_lists_find(recipients->lists, question->domain, local)) {
+	case RECIPIENT_LIST_PRESENT:
+		found->status = RECIPIENT_VALID;
+		return true;
+	case RECIPIENT_LIST_CATCH_ALL:
+		found->status = RECIPIENT_CATCH_ALL;
+		return true;
+	case RECIPIENT_LIST_ABSENT:
+		if (settings != NULL && settings->recipients_complete &&
+		    !mail_local_is_role(local)) {
+			found->status = RECIPIENT_INVALID;
+			return true;
+		}
+		break;
+	case RECIPIENT_LIST_NONE:
+		break;
+	}
+	found->source = RECIPIENT_SOURCE_NONE;
+	return false;
+}
+
+/* The recipient's own entry against the domain's: a refusal from before the domain turned catch-all
+ * means nothing any more. */
+static void find_in_memory(struct recipients *recipients,
+			   const struct recipient_question *question, const char *local,
+			   struct recipient_found *found)
+{
+	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_record own, domain;
+	enum store_result has_own = record_get(recipients, question->domain, local, &own);
+	enum store_result has_domain;
+
+	if (has_own == STORE_FOUND)
+		fill_from_record(&own, &rules, &question->clock, found);
+	if (found->status == RECIPIENT_VALID)
+		return;
+	has_domain = record_get(recipients, question->domain, "", &domain);
+	if (has_domain == STORE_FOUND &&
+	    recipient_status_now(&domain, &rules, &question->clock) == RECIPIENT_CATCH_ALL &&
+	    (found->status == RECIPIENT_UNKNOWN || domain.verified >= own.verified))
+		fill_from_record(&domain, &rules, &question->clock, found);
+	if (found->status == RECIPIENT_UNKNOWN)
+		found->failed = has_own == STORE_FAILED || has_domain == STORE_FAILED;
+}
+
+static void find_one(struct recipients *recipients, const struct recipient_question *question,
+		     const char *local, struct recipient_found *found)
+{
+	memset(found, 0, sizeof(*found));
+	if (!find_in_lists(recipients, question, local, found))
+		find_in_memory(recipients, question, local, found);
+}
+
+void recipients_find(struct recipients *recipients, const struct recipient_question *question,
+		     struct recipient_found *found)
+{
+	const char *delimiters = question->config->recipients.recipient_delimiter;
+	char local[MAIL_LOCAL_MAX + 1];
+	char base[MAIL_LOCAL_MAX + 1];
+	struct recipient_found of_base;
+
+	recipients_fold(question->config, question->local, local, sizeof(local));
+	find_one(recipients, question, local, found);
+	if (found->status != RECIPIENT_UNKNOWN && found->status != RECIPIENT_INVALID)
+		return;
+	if (delimiters[0] == '\0' ||
+	    !mail_local_without_detail(local, delimiters, base, sizeof(base)))
+		return;
+	/* a list that is complete knows "user", not "user+detail" */
+	if (found->status == RECIPIENT_INVALID && found->source != RECIPIENT_SOURCE_FILE)
+		return;
+	find_one(recipients, question, base, &of_base);
+	if (of_base.status != RECIPIENT_UNKNOWN)
+		*found = of_base;
+}
+
+void recipients_learn(struct recipients *recipients, const struct recipient_question *question,
+		      enum rcpt_verdict verdict)
+{
+	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_record old, learned;
+	char local[MAIL_LOCAL_MAX + 1];
+	bool has_old;
+
+	recipients_fold(question->config, question->local, local, sizeof(local));
+	has_old = record_get(recipients, question->domain, local, &old) == STORE_FOUND;
+	if (recipient_learn(has_old ? &old : NULL, verdict, &rules, &question->clock, &learned))
+		record_put(recipients, question->domain, local, &learned);
+}
+
+/* ---- catch-all ---- */
+
+struct scan {
+	struct recipients *recipients;
+	const struct recipient_question *question;
+	struct recipient_rules rules;
+	size_t prefix_length;
+	size_t seen;
+	/* of recipients_drop_since() */
+	int64_t since;
+	/* of recipients_control() */
+	char asked[MAIL_LOCAL_MAX + 1];
+	struct recipient_record best;
+	char best_local[MAIL_LOCAL_MAX + 1];
+	/* of recipients_count() */
+	struct recipient_counts *counts;
+};
+
+static void scan_domain(struct scan *scan, store_visitor visit)
+{
+	char key[RECIPIENT_KEY_MAX];
+
+	scan->rules = rules_of(scan->question->config);
+	scan->prefix_length = recipient_key(key, scan->question->domain, "");
+	store_scan(writer_store(scan->recipients->writer), STORE_RECIPIENTS, key,
+		   scan->prefix_length, visit, scan);
+}
+
+static bool drop_one(void *arg, const void *key, size_t key_length, const void *value,
+		     size_t value_length)
+{
+	struct scan *scan = arg;
+	struct recipient_record record;
+
+	if (recipient_record_read(&record, value, value_length) &&
+	    record.kind == RECIPIENT_KIND_VALID && record.source == RECIPIENT_SOURCE_CALLOUT &&
+	    record.verified >= scan->since)
+		writer_delete(scan->recipients->writer, STORE_RECIPIENTS, key, key_length);
+	return true;
+}
+
+void recipients_learn_catch_all(struct recipients *recipients,
+				const struct recipient_question *question, bool accepts_all)
+{
+	struct recipient_record old;
+	bool had = record_get(recipients, question->domain, "", &old) == STORE_FOUND;
+	struct recipient_record record = {
+		.kind = accepts_all ? RECIPIENT_KIND_CATCH_ALL : RECIPIENT_KIND_NO_CATCH_ALL,
+		.source = RECIPIENT_SOURCE_CALLOUT,
+		.verified = question->clock.now,
+		.verified_up = question->clock.up,
+	};
+	struct scan scan = { .recipients = recipients, .question = question };
+
+	record_put(recipients, question->domain, "", &record);
+	if (!accepts_all || (had && old.kind == RECIPIENT_KIND_CATCH_ALL))
+		return;
+	scan.since = had ? old.verified : 0;
+	scan_domain(&scan, drop_one);
+}
+
+enum catch_all recipients_catch_all(struct recipients *recipients,
+				    const struct recipient_question *question, int64_t *asked)
+{
+	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_record record;
+
+	*asked = 0;
+	if (record_get(recipients, question->domain, "", &record) != STORE_FOUND)
+		return CATCH_ALL_UNKNOWN;
+	*asked = record.verified;
+	if (record.kind == RECIPIENT_KIND_NO_CATCH_ALL)
+		return CATCH_ALL_NO;
+	if (recipient_status_now(&record, &rules, &question->clock) == RECIPIENT_CATCH_ALL)
+		return CATCH_ALL_YES;
+	return CATCH_ALL_UNKNOWN;
+}
+
+/* ---- controls ---- */
+
+/* The local part of a key behind the domain's prefix; false when it doesn't fit. */
+static bool key_local(const struct scan *scan, const void *key, size_t key_length, char *local,
+		      size_t size)
+{
+	size_t length = key_length - scan->prefix_length;
+
+	if (length >= size)
+		return false;
+	memcpy(local, (const char *)key + scan->prefix_length, length);
+	local[length] = '\0';
+	return true;
+}
+
+static bool consider_control(void *arg, const void *key, size_t key_length, const void *value,
+			     size_t value_length)
+{
+	struct scan *scan = arg;
+	struct recipient_record record;
+	char local[MAIL_LOCAL_MAX + 1];
+
+	if (++scan->seen > CONTROL_SCAN_MAX)
+		return false;
+	if (!recipient_record_read(&record, value, value_length) ||
+	    record.kind != RECIPIENT_KIND_VALID || record.verified <= scan->best.verified ||
+	    recipient_status_now(&record, &scan->rules, &scan->question->clock) !=
+		    RECIPIENT_VALID)
+		return true;
+	if (!key_local(scan, key, key_length, local, sizeof(local)) || mail_local_is_role(local) ||
+	    strcmp(local, scan->asked) == 0)
+		return true;
+	scan->best = record;
+	text_copy(scan->best_local, sizeof(scan->best_local), local);
+	return true;
+}
+
+bool recipients_control(struct recipients *recipients, const struct recipient_question *question,
+			char *local, size_t size)
+{
+	struct scan scan = { .recipients = recipients, .question = question };
+
+	recipients_fold(question->config, question->local, scan.asked, sizeof(scan.asked));
+	scan_domain(&scan, consider_control);
+	if (scan.best_local[0] == '\0')
+		return false;
+	return text_copy(local, size, scan.best_local);
+}
+
+/* ---- counting ---- */
+
+static bool count_one(void *arg, const void *key, size_t key_length, const void *value,
+		      size_t value_length)
+{
+	struct scan *scan = arg;
+	struct recipient_record record;
+
+	(void)key;
+	(void)key_length;
+	if (!recipient_record_read(&record, value, value_length))
+		return true;
+	switch (recipient_status_now(&record, &scan->rules, &scan->question->clock)) {
+	case RECIPIENT_VALID:
+		scan->counts->valid++;
+		break;
+	case RECIPIENT_INVALID:
+		scan->counts->invalid++;
+		break;
+	case RECIPIENT_CATCH_ALL:
+		scan->counts->catch_all = true;
+		break;
+	default:
+		break;
+	}
+	return ++scan->seen < COUNT_MAX;
+}
+
+void recipients_count(struct recipients *recipients, const struct recipient_question *question,
+		      struct recipient_counts *counts)
+{
+	struct scan scan = { .recipients = recipients, .question = question, .counts = counts };
+
+	memset(counts, 0, sizeof(*counts));
+	scan_domain(&scan, count_one);
+	counts->valid += recipient_lists_size(recipients->lists, question->domain);
+}

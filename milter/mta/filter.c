@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libmilter's callbacks. Each finds its session in the context and hands on; the callbacks of one
+ * connection may run on different threads, one at a time.
+ */
+#include "mta/filter.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "mta/session.h"
+
+static struct gate *the_gate; /* libmilter has one filter per process, and no place for an argument */
+static char *socket_path;     /* of a unix socket, to be removed at the end */
+static pthread_t milter_thread;
+static atomic_bool milter_ended;
+static atomic_bool stopping;
+static atomic_int in_flight;
+static void (*on_failure)(void *arg);
+static void *on_failure_arg;
+
+/* The steps whose answers the MTA agreed not to wait for. One MTA, one agreement: libmilter itself
+ * keeps it per context only. */
+static atomic_ulong silent_steps;
+
+/* ---- signals ----
+ *
+ * libmilter runs a thread that takes SIGHUP, SIGTERM and SIGINT by sigwait(3) and stops the filter on
+ * each of them. Here SIGHUP reloads, and stopping has an order of its own, so these three are ours: the
+ * linker finds this sigwait() before libc's, and it never waits for them. */
+int sigwait(const sigset_t *restrict set, int *restrict signal_number)
+{
+	static const int ours[] = { SIGHUP, SIGTERM, SIGINT };
+	sigset_t rest = *set;
+	bool any = false;
+	int taken = -1;
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigdelset(&rest, ours[i]);
+	for (int i = 1; i < 32 && !any; i++)
+		any = sigismember(&rest, i) == 1;
+	while (taken < 0) {
+		if (!any)
+			pause();
+		else
+			taken = sigwaitinfo(&rest, NULL);
+	}
+	*signal_number = taken;
+	return 0;
+}
+
+static struct session *session_of(SMFICTX *ctx)
+{
+	atomic_fetch_add(&in_flight, 1);
+	return smfi_getpriv(ctx);
+}
+
+static sfsistat done(sfsistat status)
+{
+	atomic_fetch_sub(&in_flight, 1);
+	return status;
+}
+
+static sfsistat silently(unsigned long step)
+{
+	return done(atomic_load(&silent_steps) & step ? SMFIS_NOREPLY : SMFIS_CONTINUE);
+}
+
+static const char *macro(SMFICTX *ctx, const char *name)
+{
+	const char *value = smfi_getsymval(ctx, (char *)(uintptr_t)name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Postfix says so in {v}. Sendmail's {v} is a number; where it isn't passed on, the interface macros
+ * and a queue id as early as MAIL tell it. */
+static bool is_sendmail(SMFICTX *ctx)
+{
+	const char *version = macro(ctx, "v");
+
+	if (version != NULL)
+		return version[0] >= '0' && version[0] <= '9';
+	return macro(ctx, "{if_addr}") != NULL || macro(ctx, "{if_name}") != NULL ||
+	       macro(ctx, "i") != NULL;
+}
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+			     unsigned long unused1, unsigned long unused2,
+			     unsigned long *wanted_actions, unsigned long *wanted_steps,
+			     unsigned long *unused3, unsigned long *unused4)
+{
+	static const unsigned long left_out = SMFIP_NOHELO | SMFIP_NOBODY | SMFIP_NODATA |
+					      SMFIP_NOUNKNOWN | SMFIP_NOEOH;
+	static const unsigned long unanswered = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
+
+	(void)ctx;
+	(void)unused1;
+	(void)unused2;
+	*wanted_actions = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS);
+	*wanted_steps = steps & (left_out | unanswered);
+	*unused3 = 0;
+	*unused4 = 0;
+	atomic_store(&silent_steps, *wanted_steps & unanswered);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
+{
+	struct session *session = session_of(ctx);
+	struct ip_port client = { .port = 0 };
+
+	session_free(session);
+	if (address != NULL)
+		ip_from_sockaddr((struct sockaddr *)address, &client);
+	session = session_new(the_gate, &client.ip, host != NULL ? host : "");
+	smfi_setpriv(ctx, session);
+	return silently(SMFIP_NR_CONN);
+}
+
+static sfsistat on_mail(SMFICTX *ctx, char **arguments)
+{
+	struct session *session = session_of(ctx);
+	const char *name = macro(ctx, "j");
+
+	if (session != NULL) {
+		session_set_mta(session, is_sendmail(ctx), name != NULL ? name : "");
+		session_mail(session, arguments[0], macro(ctx, "{auth_authen}") != NULL);
+	}
+	return silently(SMFIP_NR_MAIL);
+}
+
+/* smfi_setreply() reads its text as a format. */
+static void double_percents(const char *text, char *out, size_t size)
+{
+	struct text builder;
+
+	text_init(&builder, out, size);
+	for (; *text != '\0'; text++) {
+		if (*text == '%')
+			text_add_char(&builder, '%');
+		text_add_char(&builder, *text);
+	}
+}
+
+static sfsistat answer(SMFICTX *ctx, const struct session_reply *reply)
+{
+	char code[4];
+	char text[SESSION_REPLY_MAX];
+	TEXT_ON(digits, code);
+
+	if (reply->code == 0)
+		return SMFIS_CONTINUE;
+	text_add_format(&digits, "%d", reply->code);
+	double_percents(reply->text, text, sizeof(text));
+	if (smfi_setreply(ctx, code, (char *)(uintptr_t)reply->xcode, text) != MI_SUCCESS)
+		log_error("milter: the MTA's own text is used, libmilter refused ours: %s", text);
+	return reply->code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
+{
+	struct session *session = session_of(ctx);
+	struct session_reply reply = { .code = 0 };
+
+	if (session == NULL)
+		return done(SMFIS_CONTINUE);
+	session_rcpt(session, arguments[0], macro(ctx, "i"), &reply);
+	return done(answer(ctx, &reply));
+}
+
+static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct session *session = session_of(ctx);
+
+	(void)value;
+	if (session != NULL)
+		session_header(session, name);
+	return silently(SMFIP_NR_HDR);
+}
+
+static sfsistat on_end(SMFICTX *ctx)
+{
+	struct session *session = session_of(ctx);
+	struct session_changes changes;
+	bool failed = false;
+
+	if (session == NULL)
+		return done(SMFIS_CONTINUE);
+	session_end(session, &changes);
+	/* from the last to the first, so that the numbers of those before don't change */
+	for (int i = changes.remove_tags; i > 0; i--)
+		failed |= smfi_chgheader(ctx, (char *)(uintptr_t)TAG_HEADER, i, NULL) != MI_SUCCESS;
+	if (changes.add_tag)
+		failed |= smfi_insheader(ctx, 0, (char *)(uintptr_t)TAG_HEADER, changes.tag) !=
+			  MI_SUCCESS;
+	if (failed)
+		log_error("milter: the MTA did not take the changes to the header");
+	session_reset(session);
+	return done(SMFIS_CONTINUE);
+}
+
+static sfsistat on_abort(SMFICTX *ctx)
+{
+	struct session *session = session_of(ctx);
+
+	if (session != NULL)
+		session_reset(session);
+	return done(SMFIS_CONTINUE);
+}
+
+/* May come without on_connect(); and after "QUIT, new connection" the context is used again. */
+static sfsistat on_close(SMFICTX *ctx)
+{
+	session_free(session_of(ctx));
+	smfi_setpriv(ctx, NULL);
+	return done(SMFIS_CONTINUE);
+}
+
+/* ---- start and stop ---- */
+
+static int set_socket_rights(const struct filter_settings *settings)
+{
+	const struct group *group;
+
+	if (socket_path == NULL)
+		return 0;
+	if (settings->socket_group[0] != '\0') {
+		group = getgrnam(settings->socket_group);
+		if (group == NULL) {
+			log_error("milter: socket_group: there is no group \"%s\"",
+				  settings->socket_group);
+			return -1;
+		}
+		if (chown(socket_path, (uid_t)-1, group->gr_gid) != 0) {
+			log_error("milter: cannot give %s to group %s: %s", socket_path,
+				  settings->socket_group, strerror(errno));
+			return -1;
+		}
+	}
+	if (chmod(socket_path, (mode_t)settings->socket_mode) != 0) {
+		log_error("milter: cannot set the mode of %s: %s", socket_path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int filter_open(struct gate *gate, const struct filter_settings *settings)
+{
+	struct smfiDesc description = {
+		.xxfi_name = (char *)(uintptr_t) "backupmx-milter",
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
+		.xxfi_connect = on_connect,
+		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_rcpt,
+		.xxfi_header = on_header,
+		.xxfi_eom = on_end,
+		.xxfi_abort = on_abort,
+		.xxfi_close = on_close,
+		.xxfi_negotiate = on_negotiate,
+	};
+	const char *colon = strchr(settings->socket, ':');
+	mode_t old_mask;
+	int result;
+
+	the_gate = gate;
+	if (colon != NULL && (strncmp(settings->socket, "unix:", 5) == 0 ||
+			      strncmp(settings->socket, "local:", 6) == 0))
+		socket_path = memory_string(colon + 1);
+	if (smfi_setconn((char *)(uintptr_t)settings->socket) != MI_SUCCESS ||
+	    smfi_register(description) != MI_SUCCESS) {
+		log_error("milter: libmilter refuses socket = %s", settings->socket);
+		return -1;
+	}
+	old_mask = umask(0177); /* set_socket_rights() opens it up as far as wanted */
+	result = smfi_opensocket(true);
+	umask(old_mask);
+	if (result != MI_SUCCESS) {
+		log_error("milter: cannot listen on %s: %s", settings->socket, strerror(errno));
+		return -1;
+	}
+	return set_socket_rights(settings);
+}
+
+static void *run_milter(void *unused)
+{
+	int result = smfi_main();
+
+	(void)unused;
+	if (!atomic_load(&stopping)) {
+		log_error("milter: libmilter ended by itself, result %d", result);
+		on_failure(on_failure_arg);
+	}
+	atomic_store(&milter_ended, true);
+	return NULL;
+}
+
+void filter_start(void (*failed)(void *arg), void *arg)
+{
+	on_failure = failed;
+	on_failure_arg = arg;
+	if (pthread_create(&milter_thread, NULL, run_milter, NULL) != 0)
+		abort();
+}
+
+static void *ask_to_stop(void *unused)
+{
+	(void)unused;
+	smfi_stop(); /* may block for seconds */
+	return NULL;
+}
+
+bool filter_stop(int seconds)
+{
+	static const struct timespec tick = { .tv_nsec = 20000000 };
+	pthread_t stopper;
+
+	atomic_store(&stopping, true);
+	if (pthread_create(&stopper, NULL, ask_to_stop, NULL) == 0)
+		pthread_detach(stopper);
+	for (int ticks = seconds * 50; ticks > 0; ticks--) {
+		if (atomic_load(&milter_ended) && atomic_load(&in_flight) == 0)
+			break;
+		nanosleep(&tick, NULL);
+	}
+	if (socket_path != NULL)
+		unlink(socket_path);
+	return atomic_load(&milter_ended) && atomic_load(&in_flight) == 0;
+}

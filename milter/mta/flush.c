@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ETRN rounds: a list of jobs with due times, one SMTP session to the MTA while something is due, one
+ * command a second. Loop thread only.
+ */
+#include "mta/flush.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "watch/lookup.h"
+
+#define SPACING_MS 1000
+#define LINGER_MS 2500 /* a session stays open when the next job is due this soon */
+#define CONNECT_MS 10000
+#define REPLY_MS 30000
+
+static const int64_t rounds_ms[] = { 0, 10000, 120000, 600000 }; /* after the recovery */
+#define ROUNDS (sizeof(rounds_ms) / sizeof(rounds_ms[0]))
+
+struct job {
+	struct job *prev, *next;
+	char domain[MAIL_DOMAIN_MAX + 1];
+	unsigned long mails;
+	int64_t begun_ms;
+	size_t round; /* ROUNDS: an operator's, once */
+	int64_t due_ms;
+	flush_done done;
+	void *arg;
+};
+
+struct flush {
+	struct services *services;
+	struct domains *domains;
+	struct config *config;
+	struct loop_timer *timer;
+	struct job *jobs;
+	struct job *current; /* sent, waiting for its reply; still in `jobs` */
+	struct smtp_client *session;
+	bool open;
+	struct lookup *lookup; /* of the MTA's name */
+	struct ip mta_ip;
+	int64_t last_sent_ms;
+	char helo[MAIL_DOMAIN_MAX + 1];
+};
+
+static void run(void *arg);
+
+static struct job *earliest(struct flush *flush)
+{
+	struct job *best = NULL;
+	struct job *job;
+
+	DL_FOREACH(flush->jobs, job)
+		if (best == NULL || job->due_ms < best->due_ms)
+			best = job;
+	return best;
+}
+
+static void schedule(struct flush *flush)
+{
+	struct job *job = earliest(flush);
+	int64_t wait;
+
+	if (job == NULL || flush->current != NULL || flush->lookup != NULL)
+		return;
+	wait = job->due_ms - loop_now_ms();
+	if (flush->open && wait > LINGER_MS) {
+		smtp_client_quit(flush->session);
+		flush->session = NULL;
+		flush->open = false;
+	}
+	if (flush->last_sent_ms + SPACING_MS > loop_now_ms() + wait)
+		wait = flush->last_sent_ms + SPACING_MS - loop_now_ms();
+	loop_timer_start(flush->timer, wait > 0 ? wait : 0);
+}
+
+static void close_if_idle(struct flush *flush)
+{
+	if (flush->jobs != NULL || flush->session == NULL)
+		return;
+	smtp_client_quit(flush->session);
+	flush->session = NULL;
+	flush->open = false;
+}
+
+/* The job has had its turn: it waits for the next round, or goes. */
+static void job_next_round(struct flush *flush, struct job *job)
+{
+	job->round++;
+	if (job->round < ROUNDS) {
+		job->due_ms = job->begun_ms + rounds_ms[job->round];
+		return;
+	}
+	DL_DELETE(flush->jobs, job);
+	free(job);
+}
+
+static void log_reply(const struct job *job, const struct smtp_reply *reply)
+{
+	bool taken = reply->code >= 200 && reply->code < 300;
+	char line[1024];
+	TEXT_ON(text, line);
+
+	text_add(&text, "flush: ");
+	text_add_pair(&text, "domain", job->domain);
+	text_add_format(&text, " method=etrn reply=%d mails=%lu", reply->code, job->mails);
+	if (!taken)
+		text_add_pair(&text, "text", reply->text);
+	log_line(taken ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s", line);
+}
+
+static void take_reply(void *arg, const struct smtp_reply *reply)
+{
+	struct flush *flush = arg;
+	struct job *job = flush->current;
+	struct domain *domain = domains_find(flush->domains, job->domain);
+
+	flush->current = NULL;
+	log_reply(job, reply);
+	if (domain != NULL && reply->code >= 200 && reply->code < 300)
+		domain_flushed(domain);
+	if (job->done != NULL)
+		job->done(job->arg, reply, HEALTH_OK);
+	job_next_round(flush, job);
+	close_if_idle(flush);
+	schedule(flush);
+}
+
+/* The MTA can't be talked to: what is due now waits for its next round. */
+static void fail_due(struct flush *flush, enum health_reason reason)
+{
+	int64_t now = loop_now_ms();
+	struct job *job, *next;
+
+	flush->current = NULL;
+	DL_FOREACH_SAFE(flush->jobs, job, next)
+	{
+		if (job->due_ms > now)
+			continue;
+		log_warning("flush: domain=%s method=etrn reason=%s mails=%lu", job->domain,
+			    health_reason_name(reason), job->mails);
+		if (job->done != NULL)
+			job->done(job->arg, NULL, reason);
+		job_next_round(flush, job);
+	}
+	schedule(flush);
+}
+
+static void session_ended(void *arg, enum health_reason reason)
+{
+	struct flush *flush = arg;
+
+	flush->session = NULL;
+	flush->open = false;
+	fail_due(flush, reason);
+}
+
+static void session_open(void *arg)
+{
+	struct flush *flush = arg;
+
+	flush->open = true;
+	run(flush);
+}
+
+static void session_start(struct flush *flush)
+{
+	static const struct smtp_client_handlers handlers = { session_open, take_reply,
+							      session_ended };
+	const struct config_endpoint *mta = &flush->config->flush.mta;
+	struct smtp_client_settings settings = {
+		.endpoint = { .ip = flush->mta_ip, .port = mta->port != 0 ? mta->port : 25 },
+		.plan = { .helo = flush->helo, .level = HEALTH_LEVEL_EHLO },
+		.connect_timeout_ms = CONNECT_MS,
+		.reply_timeout_ms = REPLY_MS,
+	};
+
+	text_copy(flush->helo, sizeof(flush->helo), flush->services->identity.host_name);
+	flush->session = smtp_client_start(flush->services->clients, &settings, &handlers, flush);
+}
+
+static void mta_found(void *arg, struct lookup_result *result)
+{
+	struct flush *flush = arg;
+
+	flush->lookup = NULL;
+	if (result->set.count == 0 || result->set.hosts[0].address_count == 0) {
+		fail_due(flush, HEALTH_DNS_FAIL);
+		return;
+	}
+	flush->mta_ip = result->set.hosts[0].addresses[0];
+	session_start(flush);
+}
+
+/* The MTA's address: given as such, "localhost", or to be looked up. */
+static void find_mta(struct flush *flush)
+{
+	const struct config_endpoint *mta = &flush->config->flush.mta;
+	struct mxset hosts = { .hosts = NULL };
+	struct mxset none = { .hosts = NULL };
+
+	flush->mta_ip = mta->ip;
+	if (mta->ip.family != IP_NONE ||
+	    (strcmp(mta->host, "localhost") == 0 && ip_parse("127.0.0.1", &flush->mta_ip))) {
+		session_start(flush);
+		return;
+	}
+	mxset_add_host(&hosts, mta->host, 0);
+	flush->lookup = lookup_hosts(flush->services->dns, flush->services->loop, &hosts, &none,
+				     mta_found, flush);
+	mxset_fini(&hosts);
+}
+
+static void run(void *arg)
+{
+	struct flush *flush = arg;
+	struct job *job = earliest(flush);
+	char command[SMTP_COMMAND_MAX];
+
+	if (job == NULL || flush->current != NULL || flush->lookup != NULL)
+		return;
+	if (flush->session == NULL) {
+		find_mta(flush);
+		return;
+	}
+	if (!flush->open)
+		return;
+	if (job->due_ms > loop_now_ms() || flush->last_sent_ms + SPACING_MS > loop_now_ms()) {
+		schedule(flush);
+		return;
+	}
+	snprintf(command, sizeof(command), "ETRN %s", job->domain);
+	flush->current = job;
+	flush->last_sent_ms = loop_now_ms();
+	smtp_client_send(flush->session, command);
+}
+
+static struct job *job_add(struct flush *flush, const char *domain, unsigned long mails,
+			   size_t round)
+{
+	struct job *job = memory_alloc(sizeof(*job));
+
+	text_copy(job->domain, sizeof(job->domain), domain);
+	job->mails = mails;
+	job->begun_ms = job->due_ms = loop_now_ms();
+	job->round = round;
+	DL_APPEND(flush->jobs, job);
+	return job;
+}
+
+void flush_recovered(void *arg, const char *domain, unsigned long mails)
+{
+	struct flush *flush = arg;
+	struct job *job;
+
+	if (flush->config->flush.method == CONFIG_FLUSH_NONE)
+		return;
+	DL_FOREACH(flush->jobs, job)
+	{
+		if (job->round >= ROUNDS || strcmp(job->domain, domain) != 0)
+			continue;
+		/* A latecomer, or down and up again between two rounds. The round after ten seconds is
+		 * soon enough while it is still to come. */
+		job->mails += mails;
+		if (job != flush->current && job->round > 1) {
+			job->round = 0;
+			job->begun_ms = job->due_ms = loop_now_ms();
+			schedule(flush);
+		}
+		return;
+	}
+	job_add(flush, domain, mails, 0);
+	schedule(flush);
+}
+
+bool flush_now(struct flush *flush, const char *domain, flush_done done, void *arg)
+{
+	struct domain *known = domains_find(flush->domains, domain);
+	struct job *job;
+
+	if (flush->config->flush.method == CONFIG_FLUSH_NONE)
+		return false;
+	job = job_add(flush, domain, known != NULL ? domain_mails_waiting(known) : 0, ROUNDS);
+	job->done = done;
+	job->arg = arg;
+	schedule(flush);
+	return true;
+}
+
+struct flush *flush_new(struct services *services, struct config *config)
+{
+	struct flush *flush = memory_alloc(sizeof(*flush));
+
+	flush->services = services;
+	flush->config = config_get(config);
+	flush->last_sent_ms = -SPACING_MS;
+	flush->timer = loop_timer_new(services->loop, run, flush);
+	return flush;
+}
+
+void flush_set_domains(struct flush *flush, struct domains *domains)
+{
+	flush->domains = domains;
+}
+
+void flush_configure(struct flush *flush, struct config *config)
+{
+	struct config *old = flush->config;
+
+	flush->config = config_get(config);
+	config_put(old);
+}
+
+void flush_free(struct flush *flush)
+{
+	struct job *job, *next;
+
+	if (flush->session != NULL)
+		smtp_client_abort(flush->session);
+	lookup_cancel(flush->lookup);
+	DL_FOREACH_SAFE(flush->jobs, job, next)
+	{
+		DL_DELETE(flush->jobs, job);
+		free(job);
+	}
+	loop_timer_free(flush->timer);
+	config_put(flush->config);
+	free(flush);
+}

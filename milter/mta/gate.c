@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The current configuration and the waiting room, behind one lock. Any thread. */
+#include "mta/gate.h"
+
+void gate_init(struct gate *gate, struct config *config)
+{
+	pthread_mutex_init(&gate->lock, NULL);
+	gate->config = config_get(config);
+	gate->waiting = 0;
+}
+
+void gate_fini(struct gate *gate)
+{
+	config_put(gate->config);
+	pthread_mutex_destroy(&gate->lock);
+}
+
+struct config *gate_config(struct gate *gate)
+{
+	struct config *config;
+
+	pthread_mutex_lock(&gate->lock);
+	config = config_get(gate->config);
+	pthread_mutex_unlock(&gate->lock);
+	return config;
+}
+
+void gate_configure(struct gate *gate, struct config *config)
+{
+	struct config *old;
+
+	pthread_mutex_lock(&gate->lock);
+	old = gate->config;
+	gate->config = config_get(config);
+	pthread_mutex_unlock(&gate->lock);
+	config_put(old);
+}
+
+bool gate_enter_wait(struct gate *gate, int64_t max_waiting)
+{
+	bool entered;
+
+	pthread_mutex_lock(&gate->lock);
+	entered = gate->waiting < max_waiting;
+	if (entered)
+		gate->waiting++;
+	pthread_mutex_unlock(&gate->lock);
+	return entered;
+}
+
+void gate_leave_wait(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->waiting--;
+	pthread_mutex_unlock(&gate->lock);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gathering facts for the decision. No state; any thread. */
+#include "mta/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "io/idna.h"
+#include "io/loop.h"
+
+static void read_recipient(const char *typed, struct judgement *judgement)
+{
+	mail_address_parse(typed, &judgement->recipient);
+	if (judgement->recipient.kind != MAIL_ADDRESS_MAILBOX ||
+	    judgement->recipient.domain_is_literal)
+		return;
+	if (!idna_domain_to_ascii(judgement->recipient.domain, judgement->domain,
+				  sizeof(judgement->domain)))
+		judgement->domain[0] = '\0';
+}
+
+/* Runs `wait` inside the waiting room and inside what the message may still wait. */
+typedef void (*waiting)(struct gate *gate, const struct judge_request *request,
+			struct judgement *judgement, int64_t until_ms);
+
+static bool wait_bounded(struct gate *gate, const struct judge_request *request,
+			 struct judgement *judgement, waiting wait)
+{
+	int64_t start = loop_now_ms();
+
+	if (request->wait_left_ms == NULL || *request->wait_left_ms <= 0 ||
+	    !gate_enter_wait(gate, request->config->milter.max_waiting))
+		return false;
+	wait(gate, request, judgement, start + *request->wait_left_ms);
+	gate_leave_wait(gate);
+	*request->wait_left_ms -= loop_now_ms() - start;
+	return true;
+}
+
+static void wait_for_probe(struct gate *gate, const struct judge_request *request,
+			   struct judgement *judgement, int64_t until_ms)
+{
+	(void)request;
+	domains_wait(gate->domains, judgement->domain, until_ms);
+}
+
+/* The domain's state; a first probe is awaited. */
+static void look_at_domain(struct gate *gate, const struct judge_request *request,
+			   struct judgement *judgement)
+{
+	struct domain_view *view = &judgement->view;
+	bool there = domains_view(gate->domains, judgement->domain, &request->client, view);
+
+	if (!there && request->wait_left_ms != NULL)
+		domains_want(gate->domains, judgement->domain);
+	if (!there)
+		*view = (struct domain_view){ .state = DOMAIN_UNKNOWN };
+	if (view->state == DOMAIN_UNKNOWN && wait_bounded(gate, request, judgement, wait_for_probe))
+		domains_view(gate->domains, judgement->domain, &request->client, view);
+}
+
+static void look_at_recipient(struct gate *gate, const struct judge_request *request,
+			      struct judgement *judgement, int64_t now)
+{
+	struct recipient_question question = {
+		.config = request->config,
+		.domain = judgement->domain,
+		.local = judgement->recipient.local,
+		.clock = { .now = now,
+			   .up = judgement->view.up_clock,
+			   .primary_up = domain_state_is_up(judgement->view.state) },
+	};
+
+	recipients_find(gate->recipients, &question, &judgement->found);
+}
+
+static void look_at_sender(struct gate *gate, const struct judge_request *request,
+			   struct judgement *judgement, int64_t now)
+{
+	const struct config_policy *policy = &judgement->settings->policy;
+	struct persistent_rules rules = { .attempts = policy->persistent_attempts,
+					  .after = policy->persistent_after };
+	char sender[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
+	char recipient[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
+	struct sender_attempt attempt = { .client_name = request->client_name,
+					  .client = &request->client,
+					  .sender = sender,
+					  .recipient = recipient };
+
+	mail_sender_normalise(request->sender, sender, sizeof(sender));
+	snprintf(recipient, sizeof(recipient), "%s@%s", judgement->recipient.local,
+		 judgement->domain);
+	text_lower(recipient);
+	if (request->wait_left_ms != NULL)
+		judgement->standing = senders_attempt(gate->senders, &attempt, &rules, now);
+	else
+		judgement->standing = senders_look(gate->senders, &attempt, now);
+}
+
+static void fill_facts(struct judgement *judgement, int64_t now)
+{
+	const struct config_policy *policy = &judgement->settings->policy;
+	const struct domain_view *view = &judgement->view;
+	struct decision_facts *facts = &judgement->facts;
+
+	facts->peer_mx = view->peer_mx;
+	facts->persistent = judgement->standing.persistent;
+	facts->persistent_long = judgement->standing.persistent_long;
+	facts->state = view->state;
+	facts->recovering = view->recovered != 0 && now - view->recovered < policy->recovery_grace;
+	facts->senders_up = view->senders_up;
+	facts->down_long = view->state == DOMAIN_DOWN &&
+			   now - view->since >= policy->unknown_accept_after;
+	facts->recipient = judgement->found.status;
+	facts->policy = policy->decision;
+}
+
+static struct callout_request callout_of(const struct judge_request *request,
+					 const struct judgement *judgement)
+{
+	return (struct callout_request){ .domain = judgement->domain,
+					 .local = judgement->recipient.local,
+					 .is_ascii = text_is_ascii(judgement->recipient.local),
+					 .client = &request->client };
+}
+
+static void ask_and_wait(struct gate *gate, const struct judge_request *request,
+			 struct judgement *judgement, int64_t until_ms)
+{
+	struct callout_request callout = callout_of(request, judgement);
+
+	judgement->facts.recipient = callouts_wait(gate->callouts, &callout, until_ms);
+}
+
+/* Row 9: the answer, or that there is none, goes back into the table. */
+static void ask_in_line(struct gate *gate, const struct judge_request *request,
+			struct judgement *judgement)
+{
+	bool waited = judgement->recipient.askable &&
+		      wait_bounded(gate, request, judgement, ask_and_wait);
+
+	judgement->facts.asked = true;
+	if (waited) {
+		look_at_recipient(gate, request, judgement, loop_wall_seconds());
+		judgement->found.status = judgement->facts.recipient;
+	}
+	judgement->verdict = decision_make(&judgement->facts);
+}
+
+/* While the primary is up is the time to learn what must be known when it is not. */
+static void learn_in_background(struct gate *gate, const struct judge_request *request,
+				const struct judgement *judgement)
+{
+	struct callout_request callout = callout_of(request, judgement);
+
+	if (!domain_state_is_up(judgement->view.state) || !judgement->recipient.askable)
+		return;
+	if (judgement->facts.recipient == RECIPIENT_UNKNOWN || judgement->found.wants_refresh)
+		callouts_learn(gate->callouts, &callout);
+}
+
+void judge(struct gate *gate, const struct judge_request *request, struct judgement *judgement)
+{
+	int64_t now = loop_wall_seconds();
+
+	memset(judgement, 0, sizeof(*judgement));
+	read_recipient(request->recipient, judgement);
+	judgement->facts.exempt =
+		request->authenticated || config_client_exempt(request->config, &request->client);
+	judgement->facts.state = DOMAIN_NOT_OURS;
+	if (judgement->domain[0] != '\0')
+		judgement->settings = config_domain_find(request->config, judgement->domain);
+	if (judgement->settings != NULL && !judgement->facts.exempt) {
+		look_at_domain(gate, request, judgement);
+		look_at_recipient(gate, request, judgement, now);
+		if (judgement->view.state != DOMAIN_NOT_BACKUP)
+			look_at_sender(gate, request, judgement, now);
+		fill_facts(judgement, now);
+	}
+	judgement->verdict = decision_make(&judgement->facts);
+	if (request->wait_left_ms == NULL)
+		return;
+	if (judgement->verdict.action == DECISION_ASK)
+		ask_in_line(gate, request, judgement);
+	if (judgement->verdict.row >= 3 && !judgement->facts.asked)
+		learn_in_background(gate, request, judgement);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Connection and message state, and what is said and logged for each recipient. */
+#include "mta/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "io/secret.h"
+#include "mta/judge.h"
+
+#define RECIPIENT_SHOWN_MAX 340 /* of what a client typed */
+#define ADDRESS_TYPED_MAX 1024
+
+struct session {
+	struct gate *gate;
+	struct ip client;
+	char client_name[MAIL_DOMAIN_MAX + 1];
+	char mta_name[MAIL_DOMAIN_MAX + 1];
+	bool is_sendmail;
+	/* the message */
+	struct config *config;
+	bool authenticated;
+	char sender_typed[ADDRESS_TYPED_MAX];
+	struct mail_address sender;
+	int64_t wait_left_ms;
+	bool watched; /* a recipient of ours, of a client that isn't exempt, was let in */
+	int tags_seen;
+	struct tag tag;
+	char **accepted; /* domains for which it was accepted, each once */
+	size_t accepted_count;
+};
+
+struct session *session_new(struct gate *gate, const struct ip *client, const char *client_name)
+{
+	struct session *session = memory_alloc(sizeof(*session));
+
+	session->gate = gate;
+	session->client = *client;
+	/* "unknown" and "[192.0.2.7]" are what MTAs write when they could not verify a name */
+	if (client_name[0] != '[' && strcasecmp(client_name, "unknown") != 0)
+		text_copy(session->client_name, sizeof(session->client_name), client_name);
+	return session;
+}
+
+void session_reset(struct session *session)
+{
+	for (size_t i = 0; i < session->accepted_count; i++)
+		free(session->accepted[i]);
+	free(session->accepted);
+	session->accepted = NULL;
+	session->accepted_count = 0;
+	config_put(session->config);
+	session->config = NULL;
+	session->watched = false;
+	session->tags_seen = 0;
+	memset(&session->tag, 0, sizeof(session->tag));
+}
+
+void session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	session_reset(session);
+	free(session);
+}
+
+void session_set_mta(struct session *session, bool is_sendmail, const char *mta_name)
+{
+	session->is_sendmail = is_sendmail;
+	text_copy(session->mta_name, sizeof(session->mta_name), mta_name);
+}
+
+void session_mail(struct session *session, const char *sender, bool authenticated)
+{
+	session_reset(session);
+	session->config = gate_config(session->gate);
+	session->authenticated = authenticated;
+	session->wait_left_ms = session->config->recipients.callout_wait * 1000;
+	text_copy(session->sender_typed, sizeof(session->sender_typed), sender);
+	mail_address_parse(sender, &session->sender);
+}
+
+/* ---- what is logged ---- */
+
+static void add_path(struct text *text, const char *key, const char *typed)
+{
+	char path[ADDRESS_TYPED_MAX + 2];
+
+	if (typed[0] == '<')
+		text_copy(path, sizeof(path), typed);
+	else
+		snprintf(path, sizeof(path), "<%s>", typed);
+	text_add_pair(text, key, path);
+}
+
+static void log_verdict(const struct session *session, const struct judgement *judgement,
+			const char *recipient, const char *queue_id, const char *id)
+{
+	const struct verdict *verdict = &judgement->verdict;
+	enum log_level level = verdict->reason == REASON_EXEMPT ||
+						       verdict->reason == REASON_NOT_OURS ?
+				       LOG_LEVEL_DEBUG :
+				       LOG_LEVEL_INFO;
+	char address[IP_TEXT_MAX];
+	char line[3500];
+	TEXT_ON(text, line);
+
+	if (!log_wants(level))
+		return;
+	text_add_printable(&text, queue_id, strlen(queue_id));
+	text_add(&text, ": ");
+	text_add_pair(&text, "action", decision_action_name(verdict->action));
+	if (verdict->code != 0) {
+		text_add_format(&text, " code=%d", verdict->code);
+		text_add_pair(&text, "xcode", verdict->xcode);
+	}
+	text_add_pair(&text, "reason", decision_reason_name(verdict->reason));
+	text_add_format(&text, " row=%d", verdict->row);
+	text_add_pair(&text, "client", ip_format_literal(&session->client, address, sizeof(address)));
+	add_path(&text, "from", session->sender_typed);
+	add_path(&text, "to", recipient);
+	text_add_pair(&text, "domain", judgement->domain[0] != '\0' ? judgement->domain : "-");
+	text_add_pair(&text, "state", domain_state_name(judgement->facts.state));
+	text_add_pair(&text, "recipient", recipient_status_name(judgement->facts.recipient));
+	text_add_pair(&text, "mode",
+		      session->config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce");
+	text_add_pair(&text, "id", id);
+	log_line(level, "%s", line);
+}
+
+/* ---- what is said ---- */
+
+static void make_reply(const struct session *session, const struct verdict *verdict,
+		       const char *recipient, const char *id, struct session_reply *reply)
+{
+	/* Sendmail puts the address before 550 texts itself. */
+	bool with_recipient = !(session->is_sendmail && verdict->code == 550);
+	size_t shown = strlen(recipient);
+	TEXT_ON(text, reply->text);
+
+	if (shown > RECIPIENT_SHOWN_MAX)
+		shown = RECIPIENT_SHOWN_MAX;
+	if (with_recipient) {
+		if (recipient[0] != '<')
+			text_add_char(&text, '<');
+		text_add_printable(&text, recipient, shown);
+		text_add(&text, recipient[0] != '<' ? ">: " : ": ");
+	}
+	text_add(&text, verdict->text);
+	text_add_format(&text, " (id %s)", id);
+	reply->code = verdict->code;
+	reply->xcode = verdict->xcode;
+}
+
+static void note_accepted(struct session *session, const char *domain)
+{
+	for (size_t i = 0; i < session->accepted_count; i++)
+		if (strcmp(session->accepted[i], domain) == 0)
+			return;
+	session->accepted = memory_resize(session->accepted, session->accepted_count + 1,
+					  sizeof(*session->accepted));
+	session->accepted[session->accepted_count++] = memory_string(domain);
+}
+
+static void let_in(struct session *session, const struct judgement *judgement, const char *id)
+{
+	session->watched = true;
+	note_accepted(session, judgement->domain);
+	if (judgement->settings->policy.tag)
+		tag_add_recipient(&session->tag, &judgement->verdict, judgement->facts.state,
+				  judgement->view.since, judgement->facts.recipient, id);
+}
+
+void session_rcpt(struct session *session, const char *recipient, const char *queue_id,
+		  struct session_reply *reply)
+{
+	struct judge_request request = {
+		.config = session->config,
+		.client = session->client,
+		.client_name = session->client_name,
+		.authenticated = session->authenticated,
+		.sender = &session->sender,
+		.recipient = recipient,
+		.wait_left_ms = &session->wait_left_ms,
+	};
+	struct judgement judgement;
+	char typed[ADDRESS_TYPED_MAX];
+	char id[TAG_ID_SIZE];
+
+	reply->code = 0;
+	if (session->config == NULL) /* a RCPT without a MAIL: nothing to judge */
+		return;
+	text_copy(typed, sizeof(typed), recipient);
+	judge(session->gate, &request, &judgement);
+	secret_random_id(id, TAG_ID_SIZE - 1);
+	log_verdict(session, &judgement, typed, queue_id != NULL ? queue_id : "NOQUEUE", id);
+	if (judgement.settings != NULL)
+		domains_count_verdict(session->gate->domains, judgement.domain,
+				      judgement.verdict.action);
+	if (session->config->milter.mode == CONFIG_MODE_SHADOW)
+		return;
+	if (judgement.verdict.code != 0)
+		make_reply(session, &judgement.verdict, typed, id, reply);
+	else if (judgement.verdict.action == DECISION_ACCEPT)
+		let_in(session, &judgement, id);
+}
+
+void session_header(struct session *session, const char *name)
+{
+	if (strcasecmp(name, TAG_HEADER) == 0)
+		session->tags_seen++;
+}
+
+void session_end(struct session *session, struct session_changes *changes)
+{
+	const char *by = session->mta_name[0] != '\0' ? session->mta_name : session->gate->host_name;
+
+	changes->remove_tags = session->watched ? session->tags_seen : 0;
+	changes->add_tag = session->tag.recipients > 0;
+	if (changes->add_tag)
+		tag_format(&session->tag, by, &session->client, changes->tag, sizeof(changes->tag));
+	for (size_t i = 0; i < session->accepted_count; i++)
+		domains_count_mail(session->gate->domains, session->accepted[i]);
+}
