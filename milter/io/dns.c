@@ -109,15 +109,13 @@ static int set_servers(ares_channel channel, const struct dns_settings *settings
 	TEXT_ON(text, list);
 
 	for (size_t i = 0; i < settings->server_count; i++) {
-		char endpoint[IP_TEXT_MAX];
-		struct ip_port server = {
-			.ip = settings->servers[i].ip,
-			.port = settings->servers[i].port ? settings->servers[i].port : 53,
-		};
+		const struct dns_server *server = &settings->servers[i];
+		char ip[IP_TEXT_MAX];
 
-		if (i > 0)
-			text_add_char(&text, ',');
-		text_add(&text, ip_port_format(&server, endpoint, sizeof(endpoint)));
+		ip_format(&server->ip, ip, sizeof(ip));
+		/* c-ares takes brackets around IPv6 only */
+		text_add_format(&text, server->ip.family == IP_V6 ? "%s[%s]:%u" : "%s%s:%u",
+				i > 0 ? "," : "", ip, server->port != 0 ? server->port : 53u);
 	}
 	return ares_set_servers_ports_csv(channel, list);
 }

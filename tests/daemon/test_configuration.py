@@ -296,7 +296,7 @@ def test_end_finishes_answers_in_flight(lab):
         thread.start()
     time.sleep(0.7)
     started = time.monotonic()
-    daemon.stop()
+    daemon.stop(hurry=False)
     assert time.monotonic() - started < 10
     for thread in threads:
         thread.join(5)

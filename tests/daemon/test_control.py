@@ -220,8 +220,8 @@ def test_garbage_never_hurts(world, ending):
     daemon, _, _ = world
     for junk in JUNK:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.connect(daemon.control_socket)     # blocks while the backlog is full
         sock.settimeout(5)
-        sock.connect(daemon.control_socket)
         try:
             sock.sendall(junk)
             if ending == "shutdown":

@@ -642,12 +642,13 @@ def test_p8_dns_that_never_answered(lab):
 
 
 def test_p8_an_endpoint_that_greets_with_our_name_is_us(lab):
-    """loop: never a primary, so nobody is sent there."""
-    lab.primary("mirror.test", banner="220 %s ESMTP" % OUR_NAME)
+    """loop: never a primary, so nobody is sent there and nothing is asked of it."""
+    server = lab.primary("mirror.test", banner="220 %s ESMTP" % OUR_NAME)
     daemon = lab.daemon(domains=["mirror.test"])
-    daemon.wait_for_state("mirror.test", "down")
-    assert daemon.status("mirror.test")["reason"] == "loop"
-    assert daemon.milter().rcpt("<alice@mirror.test>").xcode == "4.4.1"
+    daemon.wait_for_state("mirror.test", "not-backup")
+    assert daemon.status("mirror.test")["endpoints"][0]["reason"] == "loop"
+    assert daemon.milter().rcpt("<alice@mirror.test>").action == "continue"
+    assert not server.rcpts()
 
 
 # -- DNS failures keep the last good set

@@ -14,7 +14,7 @@ MILTER_SETTINGS = {
               "connect_timeout": f"{TIMEOUT}s", "timeout": f"{TIMEOUT}s"},
 }
 # Scheduling under sanitizers with several labs at once, and the log being read every 20 ms.
-SLACK = 2
+SLACK = 1
 
 
 def test_dropped_packets_are_noticed_in_time(lab, figure):

@@ -424,8 +424,8 @@ class MilterSession:
     def mail(self, mail_from, args=()):
         if self.profile == "sendmail":
             self._new_queue_id()
-        self.values["{mail_addr}"] = mail_from.strip("<>")
-        self.values["{mail_host}"] = mail_from.strip("<>").rpartition("@")[2]
+        self.values["{mail_addr}"] = _shown(mail_from).strip("<>")
+        self.values["{mail_host}"] = self.values["{mail_addr}"].rpartition("@")[2]
         self.values["{mail_mailer}"] = "smtp" if self.profile == "postfix" else "esmtp"
         self.in_message = True
         data = b"".join(_text(part) + b"\0" for part in (mail_from, *args))

@@ -5,6 +5,7 @@
 # test has an address of its own.
 
 import itertools
+import os
 import socket
 import time
 
@@ -49,13 +50,13 @@ _hosts = itertools.count(10)
 
 
 def next_address():
-    """The next unused loopback address 127.1.x.y, never one of an interface (127.0.0.1).
+    """The next unused loopback address 127.P.x.y, never one of an interface (127.0.0.1).
 
-    Addresses aren't handed out twice in one run: a late packet or probe of an earlier test can't
-    reach a later test's server.
+    Addresses aren't handed out twice in one run, so that a late probe of an earlier test can't
+    reach a later test's server. P differs between processes that run at the same time.
     """
     number = next(_hosts)
-    return "127.1.%d.%d" % (number // 250, number % 250 + 1)
+    return "127.%d.%d.%d" % (1 + os.getpid() % 250, number // 250, number % 250 + 1)
 
 
 def loopback_ipv6():
