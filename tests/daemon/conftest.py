@@ -15,7 +15,7 @@ from peers.certificates import Authority                                    # no
 from peers.daemon import Daemon, merged, program                            # noqa: E402
 from peers.dns_server import DnsServer                                      # noqa: E402
 from peers.smtp_server import Blackhole, SmtpServer                         # noqa: E402
-from peers.waiting import eventually, free_port, next_address               # noqa: E402
+from peers.waiting import free_port, next_address               # noqa: E402
 
 OUR_NAME = "mx2.example.net"
 
@@ -121,31 +121,3 @@ def module_lab(tmp_path_factory):
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
-
-
-class Helpers:
-    """Short ways to say what many tests do."""
-
-    @staticmethod
-    def learn(daemon, server, *addresses, client="198.51.100.1", deadline=15):
-        """Let the daemon find out about recipients by callouts, as a stranger's mail would."""
-        mark = daemon.mark()
-        for address in addresses:
-            daemon.milter().rcpt("<%s>" % address, client=client, name=None)
-        for address in addresses:
-            daemon.wait_for_log(r"callout: recipient=<%s> " % address.replace(".", r"\."),
-                                deadline, mark)
-        # the verdict is written behind: it counts once explain says so
-        for address in addresses:
-            eventually(lambda a=address: daemon.explain(a)["recipient"] != "unknown", 5,
-                       lambda a=address: "%s is known: %r" % (a, daemon.explain(a)))
-
-    @staticmethod
-    def take_down(daemon, server, domain, deadline=12):
-        server.stop()
-        return daemon.wait_for_state(domain, ("down", "sick"), deadline)
-
-
-@pytest.fixture(scope="session")
-def helpers():
-    return Helpers

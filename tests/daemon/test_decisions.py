@@ -58,27 +58,15 @@ class World:
             sections)
         for domain in DOMAINS:
             self.daemon.wait_for_state(domain, "up")
-        for domain in DOMAINS:
-            self.teach(domain, "control")
-        for domain in DOMAINS:
-            self.teach(domain, "alice", "nobody")
+        self.daemon.learn(*("control@" + domain for domain in DOMAINS))
+        self.daemon.learn(*("%s@%s" % (local, domain) for domain in DOMAINS
+                            for local in ("alice", "nobody")))
         for domain, (_, down, _) in DOMAINS.items():
             if down:
                 self.servers[domain].stop()
         for domain, (_, down, _) in DOMAINS.items():
             if down:
                 self.daemon.wait_for_state(domain, "down")
-
-    def teach(self, domain, *locals_):
-        """Name recipients while the primary is up, until they are known."""
-        for local in locals_:
-            address = "%s@%s" % (local, domain)
-            self.daemon.milter().rcpt("<%s>" % address, client="198.51.100.77", name=None)
-        for local in locals_:
-            address = "%s@%s" % (local, domain)
-            eventually(lambda a=address: self.daemon.explain(a)["recipient"] != "unknown", 10,
-                       lambda a=address: "%s: %r\n%s" % (a, self.daemon.explain(a),
-                                                         self.servers[domain].transcripts()))
 
     def ask(self, profile, rcpt, **more):
         """The reply to one RCPT and the log line that belongs to it."""
@@ -272,8 +260,7 @@ def test_row_8_peer_mx(world, profile, client):
         # it isn't
         daemon = world.lab.daemon({"milter": {"exempt_clients": ["::1"]}}, domains=["up.test"])
         daemon.wait_for_state("up.test", "up")
-        daemon.milter(profile).rcpt("<alice@up.test>", client="198.51.100.77", name=None)
-        eventually(lambda: daemon.explain("alice@up.test")["recipient"] == "valid", 10)
+        daemon.learn("alice@up.test")
     else:
         daemon = world.daemon
     mark = daemon.mark()
@@ -585,9 +572,8 @@ def shadow(world):
     daemon = world.lab.daemon({"milter": {"mode": "shadow"}}, domains=["up.test", "down.test"])
     daemon.wait_for_state("up.test", "up")
     daemon.wait_for_state("down.test", "down")
-    for local in ("control", "nobody"):
-        daemon.milter().rcpt("<%s@up.test>" % local, client="198.51.100.77", name=None)
-        eventually(lambda a=local: daemon.explain(a + "@up.test")["recipient"] != "unknown", 10)
+    daemon.learn("control@up.test")
+    daemon.learn("nobody@up.test")
     return daemon
 
 

@@ -8,8 +8,6 @@ import time
 
 import pytest
 
-from peers.waiting import eventually
-
 HEADER = "Backup-MX-Status"
 VALID = {"alice": "250 ok", "bob": "250 ok", "control": "250 ok"}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -28,10 +26,7 @@ def daemon(module_lab):
     for domain in servers:
         daemon.wait_for_state(domain, "up")
     for domain in servers:
-        for local in ("alice", "bob"):
-            address = "%s@%s" % (local, domain)
-            daemon.milter().rcpt("<%s>" % address, client="198.51.100.77", name=None)
-            eventually(lambda a=address: daemon.explain(a)["recipient"] != "unknown", 10)
+        daemon.learn("alice@" + domain, "bob@" + domain)
     for domain in ("down1.test", "catch.test", "quiet.test"):
         servers[domain].stop()
     daemon.wait_for_state("down1.test", "down")

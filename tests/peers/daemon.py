@@ -363,6 +363,16 @@ class Daemon:
         assert isinstance(parsed, dict), "explain %s gave %r" % (rcpt, out)
         return parsed
 
+    def learn(self, *addresses, client="198.51.100.77"):
+        """Name recipients as a stranger's mail would while the primary is up, until they are
+        known: the milter asks for them in the background."""
+        for address in addresses:
+            self.milter().rcpt("<%s>" % address, client=client, name=None)
+        for address in addresses:
+            eventually(lambda a=address: self.explain(a)["recipient"] != "unknown", 10,
+                       lambda a=address: "%s is known: %r\n%s" % (a, self.explain(a),
+                                                                  self.log.text()[-3000:]))
+
     def wait_for_state(self, domain, state, deadline=10.0):
         """`state` is one word or a tuple of them."""
         states = (state,) if isinstance(state, str) else tuple(state)
