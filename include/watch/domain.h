@@ -34,11 +34,13 @@ struct domain {
 	struct lookup *mx_lookup, *primary_lookup;
 	struct loop_timer *mx_timer, *primary_timer;
 	bool mx_answered, primary_answered; /* at least once, or remembered */
+	bool mx_failing;	/* the last question got no answer; said already */
 	int64_t gone_since;	/* DNS has said since then that the working set is gone; 0: it hasn't */
 	/* endpoints */
 	struct domain_member *members;
 	size_t member_count;
 	/* state */
+	int64_t begun_ms;
 	enum domain_state state;
 	enum health_reason reason;
 	int64_t since;

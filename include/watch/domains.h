@@ -26,6 +26,7 @@ struct domain_view {
 	enum domain_state state;
 	enum health_reason reason;
 	int64_t since;	   /* of the state, seconds since 1970 */
+	int64_t begun_ms;  /* when this process took the domain up (loop_now_ms) */
 	int64_t up_clock;  /* observed-up seconds, now */
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */

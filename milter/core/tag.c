@@ -69,7 +69,7 @@ void tag_format(const struct tag *tag, const char *by, const struct ip *client, 
 	add_field(&text, &column, "by", by);
 	add_field(&text, &column, "primary",
 		  tag->states_differ ? "mixed" : domain_state_name(tag->state));
-	if (!tag->states_differ && !tag->since_differs)
+	if (!tag->states_differ && !tag->since_differs && tag->since > 0)
 		add_field(&text, &column, "since", tag_format_time(tag->since, since, sizeof(since)));
 	add_field(&text, &column, "recipients",
 		  tag->recipients_differ ? "mixed" : recipient_status_name(tag->recipient));

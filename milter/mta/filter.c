@@ -26,6 +26,8 @@
 #include "base/text.h"
 #include "mta/session.h"
 
+#define LISTEN_BACKLOG 512 /* an MTA that restarts connects with all its processes at once */
+
 static struct gate *the_gate; /* libmilter has one filter per process, and no place for an argument */
 static char *socket_path;     /* of a unix socket, to be removed at the end */
 static pthread_t milter_thread;
@@ -284,6 +286,7 @@ int filter_open(struct gate *gate, const struct filter_settings *settings)
 	if (colon != NULL && (strncmp(settings->socket, "unix:", 5) == 0 ||
 			      strncmp(settings->socket, "local:", 6) == 0))
 		socket_path = memory_string(colon + 1);
+	smfi_setbacklog(LISTEN_BACKLOG);
 	if (smfi_setconn((char *)(uintptr_t)settings->socket) != MI_SUCCESS ||
 	    smfi_register(description) != MI_SUCCESS) {
 		log_error("milter: libmilter refuses socket = %s", settings->socket);

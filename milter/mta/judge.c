@@ -41,7 +41,12 @@ static bool wait_bounded(struct gate *gate, const struct judge_request *request,
 static void wait_for_probe(struct gate *gate, const struct judge_request *request,
 			   struct judgement *judgement, int64_t until_ms)
 {
-	(void)request;
+	int64_t patience = request->config->recipients.callout_wait * 1000;
+	int64_t begun_ms = judgement->view.begun_ms;
+
+	/* the first ones wait for the first probe; when it is late, nobody waits for it any more */
+	if (begun_ms != 0 && begun_ms + patience < until_ms)
+		until_ms = begun_ms + patience;
 	domains_wait(gate->domains, judgement->domain, until_ms);
 }
 

@@ -11,6 +11,7 @@
 #include "watch/domain.h"
 
 #define PATCHED_RETRY_SECONDS 60
+#define NOTHING_KNOWN_RETRY_SECONDS 10
 
 /* ---- who is who ---- */
 
@@ -267,6 +268,21 @@ static void take_set(struct domain *domain, struct lookup_result *result)
 	domain_record_save(domain);
 }
 
+/* Says it once when DNS stops to answer, and once when it answers again. */
+static void note_failing(struct domain *domain, bool failing)
+{
+	if (failing == domain->mx_failing)
+		return;
+	domain->mx_failing = failing;
+	if (failing)
+		log_warning("dns: domain=%s mx=failed %s", domain->name,
+			    domain->set.standing == MX_STANDING_UNKNOWN ?
+				    "nothing is known of its primaries yet" :
+				    "the last good MX set stays");
+	else
+		log_notice("dns: domain=%s mx=answered again", domain->name);
+}
+
 static void mx_done(void *arg, struct lookup_result *result)
 {
 	struct domain *domain = arg;
@@ -274,12 +290,12 @@ static void mx_done(void *arg, struct lookup_result *result)
 
 	domain->mx_lookup = NULL;
 	domain->mx_answered = true;
-	if (result->status == DNS_FAILED) {
-		log_debug("dns: domain=%s mx=failed the last good set stays", domain->name);
-	} else if (!still_in_grace(domain, result)) {
+	note_failing(domain, result->status == DNS_FAILED);
+	if (result->status != DNS_FAILED && !still_in_grace(domain, result))
 		take_set(domain, result);
-	}
-	if (result->patched && again > PATCHED_RETRY_SECONDS)
+	if (domain->mx_failing && domain->set.standing == MX_STANDING_UNKNOWN)
+		again = NOTHING_KNOWN_RETRY_SECONDS;
+	else if (result->patched && again > PATCHED_RETRY_SECONDS)
 		again = PATCHED_RETRY_SECONDS;
 	loop_timer_start(domain->mx_timer, again * 1000);
 	domain_evaluate(domain);

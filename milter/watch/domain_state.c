@@ -266,6 +266,7 @@ void domain_publish(struct domain *domain)
 		.state = domain->state,
 		.reason = domain->reason,
 		.since = domain->since,
+		.begun_ms = domain->begun_ms,
 		.recovered = domain->recovered,
 		.senders_up = domain->senders_up,
 	};

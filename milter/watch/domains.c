@@ -28,6 +28,7 @@ static struct domain *domain_new(struct domains *domains, const char *name)
 	domain->owner = domains;
 	text_copy(domain->name, sizeof(domain->name), name);
 	domain->state = DOMAIN_UNKNOWN;
+	domain->begun_ms = loop_now_ms();
 	domain->settings = config_domain_find(domains->config, name);
 	domain_record_load(domain);
 	return domain;
