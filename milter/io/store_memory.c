@@ -34,7 +34,7 @@ struct store_memory {
 static int key_compare(const struct entry *entry, const void *key, size_t key_length)
 {
 	size_t common = entry->key_length < key_length ? entry->key_length : key_length;
-	int order = memcmp(entry->key, key, common);
+	int order = common > 0 ? memcmp(entry->key, key, common) : 0;
 
 	if (order != 0 || entry->key_length == key_length)
 		return order;
@@ -157,8 +157,8 @@ static int memory_scan(struct store *store, enum store_table table, const void *
 	for (size_t i = lower_bound(rows, prefix, prefix_length); i < rows->count; i++) {
 		struct entry *entry = &rows->entries[i];
 
-		if (entry->key_length < prefix_length ||
-		    memcmp(entry->key, prefix, prefix_length) != 0)
+		if (prefix_length > 0 && (entry->key_length < prefix_length ||
+					  memcmp(entry->key, prefix, prefix_length) != 0))
 			break;
 		if (!visit(arg, entry->key, entry->key_length, entry->value, entry->value_length))
 			break;
