@@ -2,7 +2,6 @@
 /* Connection and message state, and what is said and logged for each recipient. */
 #include "mta/session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +12,9 @@
 #include "io/secret.h"
 #include "mta/judge.h"
 
-#define RECIPIENT_SHOWN_MAX 340 /* of what a client typed */
+/* Of what a client typed: any real address, and so little that the id at the end of a reply or of a log
+ * line is never cut off, even when each character has to be escaped. */
+#define ADDRESS_SHOWN_MAX 340
 #define ADDRESS_TYPED_MAX 1024
 
 struct session {
@@ -89,12 +90,10 @@ void session_mail(struct session *session, const char *sender, bool authenticate
 
 static void add_path(struct text *text, const char *key, const char *typed)
 {
-	char path[ADDRESS_TYPED_MAX + 2];
+	char path[ADDRESS_SHOWN_MAX + 1];
+	TEXT_ON(shown, path);
 
-	if (typed[0] == '<')
-		text_copy(path, sizeof(path), typed);
-	else
-		snprintf(path, sizeof(path), "<%s>", typed);
+	text_add_format(&shown, typed[0] == '<' ? "%s" : "<%s>", typed);
 	text_add_pair(text, key, path);
 }
 
@@ -107,7 +106,7 @@ static void log_verdict(const struct session *session, const struct judgement *j
 				       LOG_LEVEL_DEBUG :
 				       LOG_LEVEL_INFO;
 	char address[IP_TEXT_MAX];
-	char line[3500];
+	char line[2048];
 	TEXT_ON(text, line);
 
 	if (!log_wants(level))
@@ -143,8 +142,8 @@ static void make_reply(const struct session *session, const struct verdict *verd
 	size_t shown = strlen(recipient);
 	TEXT_ON(text, reply->text);
 
-	if (shown > RECIPIENT_SHOWN_MAX)
-		shown = RECIPIENT_SHOWN_MAX;
+	if (shown > ADDRESS_SHOWN_MAX)
+		shown = ADDRESS_SHOWN_MAX;
 	if (with_recipient) {
 		if (recipient[0] != '<')
 			text_add_char(&text, '<');
