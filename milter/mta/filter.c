@@ -345,5 +345,8 @@ bool filter_stop(int seconds)
 	}
 	if (socket_path != NULL)
 		unlink(socket_path);
-	return atomic_load(&milter_ended) && atomic_load(&in_flight) == 0;
+	if (!atomic_load(&milter_ended))
+		return false;
+	pthread_join(milter_thread, NULL);
+	return atomic_load(&in_flight) == 0;
 }
