@@ -24,7 +24,7 @@
 #include "mta/flush.h"
 #include "mta/gate.h"
 
-#define STOP_SECONDS 8
+#define STOP_SECONDS 7
 #define LOOK_AT_OURSELVES_MS 60000
 #define BYTES_PER_ENTRY 256 /* of the store's map: twice what an entry needs, and room for the rest */
 #define MAP_MIN (256UL << 20)

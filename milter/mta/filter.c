@@ -26,6 +26,9 @@
 #include "base/text.h"
 #include "mta/session.h"
 
+#define TICK_MS 20
+#define DRAIN_MS 1500 /* at the end, for callbacks in flight */
+#define SEND_MS 100   /* and for their answers to be sent */
 #define LISTEN_BACKLOG 512 /* an MTA that restarts connects with all its processes at once */
 
 static struct gate *the_gate; /* libmilter has one filter per process, and no place for an argument */
@@ -330,18 +333,35 @@ static void *ask_to_stop(void *unused)
 	return NULL;
 }
 
+static void sleep_ms(long milliseconds)
+{
+	const struct timespec time = { .tv_sec = milliseconds / 1000,
+				       .tv_nsec = milliseconds % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* Callbacks that waited have been told to stop waiting. libmilter, once told to stop, hangs up without
+ * sending what they return: so they get a moment first, and their answers another one to go out. */
+static void let_answers_out(void)
+{
+	for (int ticks = DRAIN_MS / TICK_MS; ticks > 0 && atomic_load(&in_flight) > 0; ticks--)
+		sleep_ms(TICK_MS);
+	sleep_ms(SEND_MS);
+}
+
 bool filter_stop(int seconds)
 {
-	static const struct timespec tick = { .tv_nsec = 20000000 };
 	pthread_t stopper;
 
+	let_answers_out();
 	atomic_store(&stopping, true);
 	if (pthread_create(&stopper, NULL, ask_to_stop, NULL) == 0)
 		pthread_detach(stopper);
-	for (int ticks = seconds * 50; ticks > 0; ticks--) {
+	for (int ticks = seconds * 1000 / TICK_MS; ticks > 0; ticks--) {
 		if (atomic_load(&milter_ended) && atomic_load(&in_flight) == 0)
 			break;
-		nanosleep(&tick, NULL);
+		sleep_ms(TICK_MS);
 	}
 	if (socket_path != NULL)
 		unlink(socket_path);
