@@ -27,6 +27,10 @@ void loop_stop(struct loop *loop);
 /* Runs task(arg) on the loop soon, in the order of the calls. Any thread; never blocks for long. */
 void loop_post(struct loop *loop, loop_task task, void *arg);
 
+/* Runs what was posted and not yet run, after loop_run() has returned: the last words of other threads,
+ * heard while those they are for are still there. */
+void loop_run_posted(struct loop *loop);
+
 /* Milliseconds of a clock that never goes back; any thread. */
 int64_t loop_now_ms(void);
 /* Seconds since 1970; any thread. */

@@ -385,6 +385,7 @@ void daemon_stop(struct daemon *daemon)
 	domains_stop_waits(daemon->gate.domains);
 	callouts_stop_waits(daemon->gate.callouts);
 	quiet = filter_stop(STOP_SECONDS);
+	loop_run_posted(services->loop);
 	control_free(daemon->control);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");

@@ -141,9 +141,14 @@ struct loop *loop_new(void)
 	return loop;
 }
 
-void loop_free(struct loop *loop)
+void loop_run_posted(struct loop *loop)
 {
 	run_posted(-1, 0, loop);
+}
+
+void loop_free(struct loop *loop)
+{
+	assert(loop->first == NULL);
 	for (int i = 0; i < loop->signal_count; i++)
 		event_free(loop->signals[i].event);
 	loop_timer_free(loop->lag_timer);
