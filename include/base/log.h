@@ -20,8 +20,8 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
-/* Opens syslog under `ident` (a string that outlives the process) and, with `to_stderr`, copies each
- * line there. Call it once, before any thread starts. Until then lines go to stderr only. */
+/* Opens syslog under `ident` (a string that outlives the process) and, with `to_stderr`, copies
+ * each line there. Call it once, before any thread starts. Until then lines go to stderr only. */
 void log_open(const char *ident, bool to_stderr);
 
 /* Stops the copies to stderr: a daemon does this when it has detached. */
@@ -31,8 +31,8 @@ void log_forget_stderr(void);
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
 
-/* Sets the syslog facility by its name ("mail", "daemon", "local0", ...). Returns false, and changes
- * nothing, when there is no such facility. */
+/* Sets the syslog facility by its name ("mail", "daemon", "local0", ...). Returns false, and
+ * changes nothing, when there is no such facility. */
 bool log_set_facility(const char *name);
 bool log_facility_known(const char *name);
 
@@ -42,10 +42,10 @@ const char *log_level_name(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)	 log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
-#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_notice(...)	 log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)	 log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

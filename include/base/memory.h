@@ -10,10 +10,10 @@
 
 #include <stddef.h>
 
-void *memory_alloc(size_t size);		/* zeroed; free() it */
-void *memory_array(size_t count, size_t size);	/* zeroed, overflow-checked; free() it */
+void *memory_alloc(size_t size);			   /* zeroed; free() it */
+void *memory_array(size_t count, size_t size);		   /* zeroed, overflow-checked; free() it */
 void *memory_resize(void *old, size_t count, size_t size); /* grown part is not zeroed */
-char *memory_string(const char *text);		/* a copy; NULL gives "" */
+char *memory_string(const char *text);			   /* a copy; NULL gives "" */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -32,7 +32,8 @@ void text_add_format(struct text *text, const char *format, ...)
 void text_add_printable(struct text *text, const char *bytes, size_t length);
 
 /* Adds " key=value" (without the blank at the very start, and after ": "). The value is made
- * printable and, when it is empty or holds blanks or quotes, quoted with `"` and `\` escaped by `\`. */
+ * printable and, when it is empty or holds blanks or quotes, quoted with `"` and `\` escaped by
+ * `\`. */
 void text_add_pair(struct text *text, const char *key, const char *value);
 
 /* Makes a string printable in place, by the rule of text_add_printable(). */

@@ -55,13 +55,14 @@ struct config_policy {
 };
 
 struct config_probe {
-	struct health_rules rules; /* rise, fall, interval, fast_interval, down_interval (seconds) */
+	struct health_rules
+		rules; /* rise, fall, interval, fast_interval, down_interval (seconds) */
 	int64_t connect_timeout;
 	int64_t timeout;
 	int64_t jitter; /* percent of the interval */
 	enum health_level level;
 	int64_t port;
-	char *helo_name; /* "": the host's FQDN */
+	char *helo_name;		/* "": the host's FQDN */
 	struct ip source_v4, source_v6; /* IP_NONE: the system's choice */
 };
 
@@ -80,7 +81,8 @@ struct config {
 		int64_t socket_mode;
 		char *socket_group;
 		enum config_mode mode;
-		struct config_strings my_names; /* lower case; the host's FQDN is added by the user of it */
+		struct config_strings
+			my_names; /* lower case; the host's FQDN is added by the user of it */
 		struct ip *my_addresses;
 		size_t my_address_count;
 		struct config_networks exempt_clients;
@@ -121,8 +123,8 @@ struct config {
 		char *facility;
 		int level; /* enum log_level */
 	} log;
-	struct config_domain *domain; /* the [domain "x"] sections and the lines of domains_file, by name
-					 (strcmp order), each name once */
+	struct config_domain *domain; /* the [domain "x"] sections and the lines of domains_file, by
+					 name (strcmp order), each name once */
 	size_t domain_count;
 };
 

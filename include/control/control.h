@@ -2,8 +2,8 @@
 /*
  * The control socket: requests of backupmxctl in, JSON out (DESIGN section 8). Loop thread only.
  *
- * A request is one line: {"command": "...", ...}. The answer is one line: {"exit": N, "result": {...}},
- * or {"exit": N, "error": "..."}; N is what backupmxctl exits with.
+ * A request is one line: {"command": "...", ...}. The answer is one line: {"exit": N, "result":
+ * {...}}, or {"exit": N, "error": "..."}; N is what backupmxctl exits with.
  */
 #ifndef BACKUPMX_CONTROL_CONTROL_H
 #define BACKUPMX_CONTROL_CONTROL_H

@@ -13,8 +13,8 @@ struct budget {
 	int64_t last_ms;
 };
 
-/* Takes one of `allowed` per window. False, and nothing is taken, when they are used up. `now_ms` never
- * goes back. A zeroed budget is a full one. */
+/* Takes one of `allowed` per window. False, and nothing is taken, when they are used up. `now_ms`
+ * never goes back. A zeroed budget is a full one. */
 bool budget_take(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms);
 /* True when nothing is used: the budget may be forgotten. */
 bool budget_is_full(const struct budget *budget, int64_t allowed, int64_t now_ms);

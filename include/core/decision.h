@@ -2,8 +2,8 @@
 /*
  * The decision: facts in, verdict out (DESIGN section 5).
  *
- * A pure function. Everything that has a socket, a clock or a file only gathers the facts or carries
- * the verdict out. milter/core/decision.c reads as the table does, row by row.
+ * A pure function. Everything that has a socket, a clock or a file only gathers the facts or
+ * carries the verdict out. milter/core/decision.c reads as the table does, row by row.
  */
 #ifndef BACKUPMX_CORE_DECISION_H
 #define BACKUPMX_CORE_DECISION_H
@@ -14,7 +14,8 @@
 /* What we are to the recipient's domain, and how its primary is. */
 enum domain_state {
 	DOMAIN_NOT_OURS,   /* nothing of ours */
-	DOMAIN_NOT_BACKUP, /* configured, but DNS gives senders nobody better than us and no primary is set */
+	DOMAIN_NOT_BACKUP, /* configured, but DNS gives senders nobody better than us and no primary
+			      is set */
 	DOMAIN_UNKNOWN,	   /* nothing probed yet: counts as down */
 	DOMAIN_UP,
 	DOMAIN_SICK,
@@ -40,7 +41,11 @@ enum when_unknown {
 	WHEN_UNKNOWN_ACCEPT,
 	WHEN_UNKNOWN_ACCEPT_NO_BOUNCE,
 };
-enum when_catch_all { WHEN_CATCH_ALL_ACCEPT, WHEN_CATCH_ALL_ACCEPT_NO_BOUNCE, WHEN_CATCH_ALL_DEFER };
+enum when_catch_all {
+	WHEN_CATCH_ALL_ACCEPT,
+	WHEN_CATCH_ALL_ACCEPT_NO_BOUNCE,
+	WHEN_CATCH_ALL_DEFER
+};
 
 struct decision_policy {
 	enum when_up when_up;
@@ -51,15 +56,15 @@ struct decision_policy {
 
 struct decision_facts {
 	/* the client */
-	bool exempt;	      /* authenticated, or in exempt_clients */
-	bool peer_mx;	      /* its address is any MX host's of the domain, better or worse than us */
-	bool persistent;      /* came back often enough, for long enough */
+	bool exempt;	 /* authenticated, or in exempt_clients */
+	bool peer_mx;	 /* its address is any MX host's of the domain, better or worse than us */
+	bool persistent; /* came back often enough, for long enough */
 	bool persistent_long; /* and for four hours */
 	/* the domain */
 	enum domain_state state;
-	bool recovering;	/* up, and lately down or sick */
-	bool senders_up;	/* a better public MX exists and one of its addresses is up (P8) */
-	bool down_long;		/* down for unknown_accept_after */
+	bool recovering; /* up, and lately down or sick */
+	bool senders_up; /* a better public MX exists and one of its addresses is up (P8) */
+	bool down_long;	 /* down for unknown_accept_after */
 	/* the recipient */
 	enum recipient_status recipient;
 	bool asked; /* row 9's question has been asked: its answer, or none, is in `recipient` */

@@ -44,24 +44,28 @@ enum health_reason {
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
 
 struct health_rules {
-	int64_t rise; /* good probes in a row to go up */
-	int64_t fall; /* bad ones to go down */
+	int64_t rise;					/* good probes in a row to go up */
+	int64_t fall;					/* bad ones to go down */
 	int64_t interval, fast_interval, down_interval; /* seconds */
 };
 
 struct health {
 	enum health_state state;
 	enum health_reason reason; /* of the last probe that counted */
-	int64_t streak; /* probes in a row that speak against `state`; 0 when it is sure of itself */
-	bool no_route;	/* the last probe found no way from here: the endpoint stays out of the count */
+	int64_t streak; /* probes in a row that speak against `state`; 0 when it is sure of itself
+			 */
+	bool no_route; /* the last probe found no way from here: the endpoint stays out of the count
+			*/
 };
 
 /* Takes one probe's result. Returns true when the state changed. */
-bool health_feed(struct health *health, const struct health_rules *rules, enum health_reason result);
+bool health_feed(struct health *health, const struct health_rules *rules,
+		 enum health_reason result);
 
-/* Seconds until the next probe, before jitter. `leading`: this endpoint is the best one up of a primary
- * set, or none of the set is up; the others wait ten times as long. */
-int64_t health_interval(const struct health *health, const struct health_rules *rules, bool leading);
+/* Seconds until the next probe, before jitter. `leading`: this endpoint is the best one up of a
+ * primary set, or none of the set is up; the others wait ten times as long. */
+int64_t health_interval(const struct health *health, const struct health_rules *rules,
+			bool leading);
 
 /* An endpoint that several domains use is probed once for all, by the strictest of their rules: the
  * shortest intervals, the most probes to change. */

@@ -13,7 +13,7 @@
 enum ip_family { IP_NONE, IP_V4, IP_V6 };
 
 struct ip {
-	uint8_t family; /* enum ip_family */
+	uint8_t family;	   /* enum ip_family */
 	uint8_t bytes[16]; /* network order; IPv4 uses the first four, the rest are zero */
 };
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MAIL_LOCAL_MAX 64   /* RFC 5321 4.5.3.1.1 */
+#define MAIL_LOCAL_MAX	64  /* RFC 5321 4.5.3.1.1 */
 #define MAIL_DOMAIN_MAX 255 /* RFC 5321 4.5.3.1.2 */
 
 enum mail_address_kind {
@@ -17,17 +17,20 @@ enum mail_address_kind {
 	MAIL_ADDRESS_NULL,	 /* <> */
 	MAIL_ADDRESS_POSTMASTER, /* <postmaster> without a domain, any case */
 	MAIL_ADDRESS_LOCAL_ONLY, /* another local part without a domain */
-	MAIL_ADDRESS_MALFORMED,	 /* anything else: over-long, control characters, no closing bracket, ... */
+	MAIL_ADDRESS_MALFORMED, /* anything else: over-long, control characters, no closing bracket,
+				   ... */
 };
 
 struct mail_address {
 	enum mail_address_kind kind;
-	char local[MAIL_LOCAL_MAX + 1];	  /* case as typed; a quoted-string that needs no quotes is
-					     unquoted, one that needs them keeps them */
-	char domain[MAIL_DOMAIN_MAX + 1]; /* lower case (ASCII letters), no final dot; may hold UTF-8 */
-	bool domain_is_literal;		  /* [192.0.2.1]; `domain` keeps the brackets */
-	bool is_ascii;			  /* local part and domain */
-	bool askable; /* strict enough to be put into a callout: a Dot-string local part without quotes,
+	char local[MAIL_LOCAL_MAX + 1]; /* case as typed; a quoted-string that needs no quotes is
+					   unquoted, one that needs them keeps them */
+	char domain[MAIL_DOMAIN_MAX +
+		    1];		/* lower case (ASCII letters), no final dot; may hold UTF-8 */
+	bool domain_is_literal; /* [192.0.2.1]; `domain` keeps the brackets */
+	bool is_ascii;		/* local part and domain */
+	bool askable; /* strict enough to be put into a callout: a Dot-string local part without
+			 quotes,
 			 `%` or `!`, an LDH or UTF-8 domain with at least two labels. Non-ASCII is
 			 askable only of a host with SMTPUTF8: the caller looks at is_ascii. */
 };
@@ -42,11 +45,13 @@ bool mail_local_is_role(const char *local);
 
 /* "user+detail" -> "user" for one of the characters in `delimiters` that is neither first in the
  * local part nor absent (Postfix's recipient_delimiter rules: the first that occurs; "owner-x" and
- * "x-request" are not taken apart when the delimiter is '-'). False when there is nothing to cut. */
+ * "x-request" are not taken apart when the delimiter is '-'). False when there is nothing to cut.
+ */
 bool mail_local_without_detail(const char *local, const char *delimiters, char *out, size_t size);
 
 /* A sender's address without what changes from message to message: SRS0=/SRS1= tag fields and
- * prvs=tag= (BATV) are dropped; the result is lower case, "local@domain"; "" for the null sender. */
+ * prvs=tag= (BATV) are dropped; the result is lower case, "local@domain"; "" for the null sender.
+ */
 void mail_sender_normalise(const struct mail_address *sender, char *out, size_t size);
 
 #endif

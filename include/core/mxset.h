@@ -15,7 +15,7 @@
 #include "core/mail_address.h"
 
 /* More hosts or addresses than these in one answer are left out: no real domain has them. */
-#define MXSET_HOSTS_MAX 32
+#define MXSET_HOSTS_MAX	    32
 #define MXSET_ADDRESSES_MAX 16 /* of one host */
 
 enum mx_role {
@@ -68,8 +68,8 @@ void mxset_sort(struct mxset *set);
 void mxset_copy(struct mxset *to, const struct mxset *from); /* `to` is empty or finished */
 void mxset_fini(struct mxset *set);
 
-/* Gives each host its role and the set its standing (unless it is IMPLICIT, NULL, GONE or UNKNOWN by
- * what DNS said). Our preference is the lowest of the entries that are us. */
+/* Gives each host its role and the set its standing (unless it is IMPLICIT, NULL, GONE or UNKNOWN
+ * by what DNS said). Our preference is the lowest of the entries that are us. */
 void mxset_find_ourselves(struct mxset *set, const struct mx_identity *self);
 
 /* True when some host is MX_BETTER: there is a senders' set. */

@@ -2,8 +2,8 @@
 /*
  * What a primary's answer to RCPT TO means for the recipient: DESIGN section 4, in one place.
  *
- * The harm of reading "no such user" where there is one is a bounced mail; the harm of missing it is
- * a delay. So everything that is not clearly about the mailbox is no answer. Pure; any thread.
+ * The harm of reading "no such user" where there is one is a bounced mail; the harm of missing it
+ * is a delay. So everything that is not clearly about the mailbox is no answer. Pure; any thread.
  */
 #ifndef BACKUPMX_CORE_RCPT_ANSWER_H
 #define BACKUPMX_CORE_RCPT_ANSWER_H
@@ -12,19 +12,21 @@
 
 enum rcpt_answer {
 	RCPT_ANSWER_VALID,	   /* 2xx, or mailbox full (5.2.2, 4.2.2) */
-	RCPT_ANSWER_REFUSED_CODE,  /* a 5xx with an enhanced code that means this mailbox: 5.1.1 5.1.6 5.1.10 */
+	RCPT_ANSWER_REFUSED_CODE,  /* a 5xx with an enhanced code that means this
+				      mailbox: 5.1.1 5.1.6 5.1.10 */
 	RCPT_ANSWER_REFUSED_WORDS, /* no enhanced code, but a phrase that means the mailbox, or
-				      Microsoft's "550 5.4.1 Recipient address rejected" from its own host */
-	RCPT_ANSWER_REFUSED_BARE,  /* 550/551/553 with neither code nor phrase nor words of policy */
-	RCPT_ANSWER_LATER,	   /* 4xx: greylisting, rate limits, trouble */
-	RCPT_ANSWER_NONE,	   /* everything else: policy, protocol, us */
+				      Microsoft's "550 5.4.1 Recipient address rejected" from its
+				      own host */
+	RCPT_ANSWER_REFUSED_BARE, /* 550/551/553 with neither code nor phrase nor words of policy */
+	RCPT_ANSWER_LATER,	  /* 4xx: greylisting, rate limits, trouble */
+	RCPT_ANSWER_NONE,	  /* everything else: policy, protocol, us */
 };
 
 /* `endpoint_host` is the name the primary was reached by or greeted with ("" when unknown). */
 enum rcpt_answer rcpt_answer_read(const struct smtp_reply *reply, const char *endpoint_host);
 
-/* What is kept of it, once it is known whether a control (a known-valid recipient of that domain) was
- * accepted in the same session. */
+/* What is kept of it, once it is known whether a control (a known-valid recipient of that domain)
+ * was accepted in the same session. */
 enum rcpt_control {
 	RCPT_CONTROL_NONE,     /* no control is known for this domain */
 	RCPT_CONTROL_ACCEPTED, /* the control got 2xx in the same session */
@@ -34,7 +36,8 @@ enum rcpt_control {
 enum rcpt_verdict {
 	RCPT_VERDICT_VALID,
 	RCPT_VERDICT_INVALID,
-	RCPT_VERDICT_INVALID_BRIEFLY, /* kept 10 minutes at most: an enhanced code without a control */
+	RCPT_VERDICT_INVALID_BRIEFLY, /* kept 10 minutes at most: an enhanced code without a control
+				       */
 	RCPT_VERDICT_LATER,
 	RCPT_VERDICT_NONE,
 };

@@ -19,8 +19,9 @@
 enum recipient_kind {
 	RECIPIENT_KIND_VALID = 1,
 	RECIPIENT_KIND_INVALID = 2,
-	RECIPIENT_KIND_CATCH_ALL = 3,	 /* the domain's entry: any local part is accepted */
-	RECIPIENT_KIND_NO_CATCH_ALL = 4, /* the domain's entry: an invented local part was refused */
+	RECIPIENT_KIND_CATCH_ALL = 3, /* the domain's entry: any local part is accepted */
+	RECIPIENT_KIND_NO_CATCH_ALL =
+		4, /* the domain's entry: an invented local part was refused */
 };
 
 enum recipient_source {
@@ -49,7 +50,7 @@ struct recipient_clock {
 };
 
 #define RECIPIENT_RECORD_SIZE 12
-#define RECIPIENT_KEY_MAX (MAIL_DOMAIN_MAX + 1 + MAIL_LOCAL_MAX)
+#define RECIPIENT_KEY_MAX     (MAIL_DOMAIN_MAX + 1 + MAIL_LOCAL_MAX)
 
 /* Keys sort by domain, so that one domain's entries are one run: "domain\0local". The domain's own
  * entry (catch-all or not) has an empty local part. Returns the length. */
@@ -76,7 +77,8 @@ int64_t recipient_expires(const struct recipient_record *record,
 			  const struct recipient_rules *rules, const struct recipient_clock *clock);
 
 /* Seconds of observed up time since it was verified. */
-int64_t recipient_age_up(const struct recipient_record *record, const struct recipient_clock *clock);
+int64_t recipient_age_up(const struct recipient_record *record,
+			 const struct recipient_clock *clock);
 
 /* The record that a verdict makes, given the one there is (NULL: none). False when nothing is to be
  * written: no answer never clobbers an answer, and a refusal without a control doesn't clobber a

@@ -17,9 +17,9 @@
 #define SMTP_COMMAND_MAX 512 /* RFC 5321 4.5.3.1.4, with CRLF */
 
 enum smtp_dialog_tls {
-	SMTP_DIALOG_TLS_NONE,  /* never */
-	SMTP_DIALOG_TLS_MAY,   /* when offered */
-	SMTP_DIALOG_TLS_MUST,  /* or the session failed */
+	SMTP_DIALOG_TLS_NONE, /* never */
+	SMTP_DIALOG_TLS_MAY,  /* when offered */
+	SMTP_DIALOG_TLS_MUST, /* or the session failed */
 };
 
 enum smtp_dialog_action {
@@ -40,10 +40,11 @@ enum smtp_dialog_stage {
 };
 
 struct smtp_dialog_plan {
-	const char *helo;	   /* our name */
-	enum health_level level;   /* how far to go; HEALTH_LEVEL_EHLO for a real session */
-	enum smtp_dialog_tls tls;  /* level HEALTH_LEVEL_STARTTLS is MUST */
-	const struct mx_identity *self; /* our names: a host that greets with one of them is us; may be NULL */
+	const char *helo;	  /* our name */
+	enum health_level level;  /* how far to go; HEALTH_LEVEL_EHLO for a real session */
+	enum smtp_dialog_tls tls; /* level HEALTH_LEVEL_STARTTLS is MUST */
+	const struct mx_identity
+		*self; /* our names: a host that greets with one of them is us; may be NULL */
 };
 
 struct smtp_dialog {
@@ -52,7 +53,7 @@ struct smtp_dialog {
 	enum health_reason reason; /* HEALTH_OK once open */
 	bool secure;		   /* TLS stands */
 	bool offers_starttls, offers_pipelining, offers_smtputf8;
-	bool ehlo_refused;	   /* EHLO got a 5xx, HELO is tried */
+	bool ehlo_refused;		/* EHLO got a 5xx, HELO is tried */
 	char host[MAIL_DOMAIN_MAX + 1]; /* the name it greeted with, "" when none */
 	char command[SMTP_COMMAND_MAX];
 };

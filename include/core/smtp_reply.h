@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SMTP_REPLY_LINE_MAX 2048 /* RFC 5321 4.5.3.1.5 says 512; real hosts send more */
+#define SMTP_REPLY_LINE_MAX  2048 /* RFC 5321 4.5.3.1.5 says 512; real hosts send more */
 #define SMTP_REPLY_LINES_MAX 128
-#define SMTP_REPLY_TEXT_MAX 512
+#define SMTP_REPLY_TEXT_MAX  512
 
 struct smtp_enhanced { /* RFC 3463; class 0: there is none */
 	unsigned char class;
@@ -19,11 +19,11 @@ struct smtp_enhanced { /* RFC 3463; class 0: there is none */
 };
 
 struct smtp_reply {
-	int code;		       /* 200 to 599 */
-	struct smtp_enhanced enhanced; /* of the last line: leading, or as "(#x.y.z)" in its text;
-					  only with a class that fits the code's first digit */
-	char text[SMTP_REPLY_TEXT_MAX]; /* of the last line, after code and enhanced code; cut to fit,
-					   printable (base/text.h) */
+	int code;			 /* 200 to 599 */
+	struct smtp_enhanced enhanced;	 /* of the last line: leading, or as "(#x.y.z)" in its text;
+					    only with a class that fits the code's first digit */
+	char text[SMTP_REPLY_TEXT_MAX];	 /* of the last line, after code and enhanced code; cut to
+					    fit,  printable (base/text.h) */
 	char first[SMTP_REPLY_TEXT_MAX]; /* of the first line: a banner's host name is in it */
 	unsigned lines;
 	/* From an EHLO reply's keyword lines (RFC 5321 4.1.1.1), any case; harmless elsewhere. */
@@ -47,10 +47,10 @@ struct smtp_reply_reader {
 
 void smtp_reply_reader_init(struct smtp_reply_reader *reader);
 
-/* Eats up to `length` bytes, but stops behind the end of one reply. *used says how many it took; call
- * again with the rest after handling a complete one. Lines end in LF with or without CR before it.
- * BAD: a line that does not start with three digits 2..5 0..9 0..9 and '-', ' ' or its end, codes
- * that differ between the lines of one reply, an over-long line, too many lines, a NUL. */
+/* Eats up to `length` bytes, but stops behind the end of one reply. *used says how many it took;
+ * call again with the rest after handling a complete one. Lines end in LF with or without CR before
+ * it. BAD: a line that does not start with three digits 2..5 0..9 0..9 and '-', ' ' or its end,
+ * codes that differ between the lines of one reply, an over-long line, too many lines, a NUL. */
 enum smtp_reply_status smtp_reply_feed(struct smtp_reply_reader *reader, const char *bytes,
 				       size_t length, size_t *used);
 

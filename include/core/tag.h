@@ -13,9 +13,9 @@
 #include "core/decision.h"
 #include "core/ip.h"
 
-#define TAG_HEADER "Backup-MX-Status"
+#define TAG_HEADER    "Backup-MX-Status"
 #define TAG_VALUE_MAX 1024
-#define TAG_ID_SIZE 9 /* eight characters a-z 0-9 and the NUL */
+#define TAG_ID_SIZE   9 /* eight characters a-z 0-9 and the NUL */
 
 /* What is told of a message, gathered recipient by recipient. */
 struct tag {

@@ -6,9 +6,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define CTL_EXIT_OK 0
-#define CTL_EXIT_NO 1
-#define CTL_EXIT_USAGE 2
+#define CTL_EXIT_OK	     0
+#define CTL_EXIT_NO	     1
+#define CTL_EXIT_USAGE	     2
 #define CTL_EXIT_UNREACHABLE 3
 
 struct ctl {
@@ -19,15 +19,15 @@ struct ctl {
 
 struct ctl_command {
 	const char *name;
-	const char *arguments; /* as in the usage line */
-	const char *what;      /* one line of help */
+	const char *arguments;				    /* as in the usage line */
+	const char *what;				    /* one line of help */
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the command's name */
 };
 
 const struct ctl_command *ctl_commands(size_t *count);
 
-/* Sends the request (taken over) and gets the answer. Prints errors itself. Returns the exit code that
- * the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
+/* Sends the request (taken over) and gets the answer. Prints errors itself. Returns the exit code
+ * that the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
 int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result);
 
 /* With --json: prints the result as it is, and returns true. */

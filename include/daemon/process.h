@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a Unix daemon does with its process: lock, limits, detaching, telling systemd. Main thread. */
+/* What a Unix daemon does with its process: lock, limits, detaching, telling systemd. Main thread.
+ */
 #ifndef BACKUPMX_DAEMON_PROCESS_H
 #define BACKUPMX_DAEMON_PROCESS_H
 
 #include <stdbool.h>
 
-/* Takes the lock file in the state directory (made when missing). Returns a descriptor to keep open, or
- * -1 with errno: EWOULDBLOCK when another instance holds it. */
+/* Takes the lock file in the state directory (made when missing). Returns a descriptor to keep
+ * open, or -1 with errno: EWOULDBLOCK when another instance holds it. */
 int process_lock(const char *state_dir);
 
 /* Makes the directory that `path` is in, when it is missing (one level). */
@@ -18,8 +19,8 @@ bool process_socket_is_live(const char *path);
 /* Raises the limit of open files as far as allowed: a milter that runs out of them spins. */
 void process_raise_limits(void);
 
-/* Goes into the background: the parent stays until process_detached() and exits 0 then, or 71 when the
- * child died before. Writes the pid file when `pid_path` isn't NULL. Before any thread. */
+/* Goes into the background: the parent stays until process_detached() and exits 0 then, or 71 when
+ * the child died before. Writes the pid file when `pid_path` isn't NULL. Before any thread. */
 int process_detach(void);
 bool process_write_pid(const char *pid_path);
 void process_detached(void);

@@ -22,7 +22,7 @@ enum dns_status {
 	DNS_FAILED,    /* can't tell */
 };
 
-#define DNS_TTL_FLOOR 60
+#define DNS_TTL_FLOOR	60
 #define DNS_TTL_CEILING 3600
 
 struct dns_server {
@@ -50,8 +50,8 @@ struct dns_answer {
 	size_t address_count;
 };
 
-/* The answer is valid during the call. Can be called before dns_ask_*() returns. Not called any more
- * once dns_free() has returned; dns_free() itself calls what is open with DNS_FAILED. */
+/* The answer is valid during the call. Can be called before dns_ask_*() returns. Not called any
+ * more once dns_free() has returned; dns_free() itself calls what is open with DNS_FAILED. */
 typedef void (*dns_done)(void *arg, const struct dns_answer *answer);
 
 struct dns;

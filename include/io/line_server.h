@@ -11,8 +11,8 @@
 
 #include "io/loop.h"
 
-#define LINE_SERVER_LINE_MAX 65536
-#define LINE_SERVER_CLIENTS_MAX 32
+#define LINE_SERVER_LINE_MAX	 65536
+#define LINE_SERVER_CLIENTS_MAX	 32
 #define LINE_SERVER_IDLE_SECONDS 30
 
 struct line_server;
@@ -24,8 +24,8 @@ struct line_peer {
 	bool known; /* the system told */
 };
 
-/* One line that waits for its answer. It stays valid, whatever its client does, until it is answered;
- * each must be answered once, now or later. */
+/* One line that waits for its answer. It stays valid, whatever its client does, until it is
+ * answered; each must be answered once, now or later. */
 struct line_request;
 
 /* Takes a line (without its end; NULL when it was too long). */
@@ -35,11 +35,12 @@ typedef void (*line_handler)(void *arg, const struct line_peer *peer, const char
 /* Sends the text and a newline, and frees the request. */
 void line_request_answer(struct line_request *request, const char *text);
 
-/* Listens at `path`; a stale socket there is removed first, so hold the daemon's lock. NULL with errno
- * set on failure. */
+/* Listens at `path`; a stale socket there is removed first, so hold the daemon's lock. NULL with
+ * errno set on failure. */
 struct line_server *line_server_new(struct loop *loop, const char *path, mode_t mode,
 				    line_handler handler, void *arg);
-/* Closes all and removes the socket. NULL is fine. Requests not yet answered must still be answered. */
+/* Closes all and removes the socket. NULL is fine. Requests not yet answered must still be
+ * answered. */
 void line_server_free(struct line_server *server);
 
 #endif

@@ -3,7 +3,8 @@
  * The event loop: timers, signals, and work handed over from other threads (libevent).
  *
  * There is one loop, run by the main thread. Everything here is for that thread alone, except
- * loop_post(), loop_now_ms() and loop_stop(). Nothing that runs on it may block: its lag is measured.
+ * loop_post(), loop_now_ms() and loop_stop(). Nothing that runs on it may block: its lag is
+ * measured.
  */
 #ifndef BACKUPMX_IO_LOOP_H
 #define BACKUPMX_IO_LOOP_H
@@ -27,8 +28,8 @@ void loop_stop(struct loop *loop);
 /* Runs task(arg) on the loop soon, in the order of the calls. Any thread; never blocks for long. */
 void loop_post(struct loop *loop, loop_task task, void *arg);
 
-/* Runs what was posted and not yet run, after loop_run() has returned: the last words of other threads,
- * heard while those they are for are still there. */
+/* Runs what was posted and not yet run, after loop_run() has returned: the last words of other
+ * threads, heard while those they are for are still there. */
 void loop_run_posted(struct loop *loop);
 
 /* Milliseconds of a clock that never goes back; any thread. */
@@ -36,8 +37,8 @@ int64_t loop_now_ms(void);
 /* Seconds since 1970; any thread. */
 int64_t loop_wall_seconds(void);
 
-/* The lag seen last, in milliseconds, and when (loop_now_ms) it was last over half a second: what was
- * timed across that moment proves nothing about others. */
+/* The lag seen last, in milliseconds, and when (loop_now_ms) it was last over half a second: what
+ * was timed across that moment proves nothing about others. */
 int64_t loop_lag_ms(const struct loop *loop);
 int64_t loop_lagged_at_ms(const struct loop *loop);
 

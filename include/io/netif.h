@@ -11,12 +11,13 @@
 /* The addresses of all interfaces; free() them. *count is 0 on failure. */
 struct ip *netif_addresses(size_t *count);
 
-/* True when some interface has an address of the family that reaches beyond this host and its link. */
+/* True when some interface has an address of the family that reaches beyond this host and its link.
+ */
 bool netif_has_family(enum ip_family family);
 
-/* The host's fully qualified name, lower case, no final dot: the host name itself when it has a dot,
- * else what the resolver calls it, else the bare host name. May look into /etc/hosts or DNS: call it
- * at start, not later. */
+/* The host's fully qualified name, lower case, no final dot: the host name itself when it has a
+ * dot, else what the resolver calls it, else the bare host name. May look into /etc/hosts or DNS:
+ * call it at start, not later. */
 void netif_host_name(char *buffer, size_t size);
 
 #endif

@@ -18,11 +18,13 @@ void secret_random(struct secret *secret);
 /* The first 8 bytes of HMAC-SHA256 over the parts, each followed by a NUL. */
 uint64_t secret_hash(const struct secret *secret, const char *const parts[], size_t count);
 
-/* `length` characters a-z 0-9 (that many + 1 bytes), derived from the parts: the same for the same. */
+/* `length` characters a-z 0-9 (that many + 1 bytes), derived from the parts: the same for the same.
+ */
 void secret_word(const struct secret *secret, const char *const parts[], size_t count, char *word,
 		 size_t length);
 
-/* `length` random characters a-z 0-9: the id of a log line. Fast; unpredictable enough for that only. */
+/* `length` random characters a-z 0-9: the id of a log line. Fast; unpredictable enough for that
+ * only. */
 void secret_random_id(char *word, size_t length);
 
 #endif

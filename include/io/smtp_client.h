@@ -49,8 +49,8 @@ struct smtp_client *smtp_client_start(struct smtp_clients *clients,
 				      const struct smtp_client_settings *settings,
 				      const struct smtp_client_handlers *handlers, void *arg);
 
-/* Sends a command (without CRLF), at once when the host takes pipelining, else after the reply to the
- * one before. False, and nothing is sent, when it holds control characters or is too long. */
+/* Sends a command (without CRLF), at once when the host takes pipelining, else after the reply to
+ * the one before. False, and nothing is sent, when it holds control characters or is too long. */
 bool smtp_client_send(struct smtp_client *client, const char *command);
 
 /* Says QUIT in the background. No handler is called any more; the pointer is void. */

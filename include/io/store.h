@@ -2,8 +2,8 @@
 /*
  * A store of small records under byte-string keys: what must survive a restart.
  *
- * An interface with two implementations: LMDB on disk, and memory for tests. Reads may come from any
- * thread at any time and never wait for a write. Writes come from one thread (io/writer.h).
+ * An interface with two implementations: LMDB on disk, and memory for tests. Reads may come from
+ * any thread at any time and never wait for a write. Writes come from one thread (io/writer.h).
  *
  * "Could not read" is a result of its own, all the way up: it is never "not there".
  */
@@ -55,8 +55,8 @@ struct store_methods {
 };
 
 /* Opens the LMDB file `path` (made when missing, mode 0600). One that can't be read is renamed to
- * "PATH.corrupt-TIME" and an empty one is begun; *set_aside tells. NULL and a phrase in *why when even
- * that fails. Open it after any fork, once per process. */
+ * "PATH.corrupt-TIME" and an empty one is begun; *set_aside tells. NULL and a phrase in *why when
+ * even that fails. Open it after any fork, once per process. */
 struct store *store_lmdb_open(const char *path, size_t map_size, bool *set_aside, const char **why);
 struct store *store_memory_new(void);
 

@@ -12,8 +12,8 @@ struct ssl_st;
 struct tls *tls_new(void);
 void tls_free(struct tls *tls);
 
-/* A session towards `host` (a name for SNI and, with `verify`, for the certificate check against the
- * system's trusted ones; NULL or "" for neither). SSL_free() it. NULL on failure. */
+/* A session towards `host` (a name for SNI and, with `verify`, for the certificate check against
+ * the system's trusted ones; NULL or "" for neither). SSL_free() it. NULL on failure. */
 struct ssl_st *tls_session(struct tls *tls, const char *host, bool verify);
 
 #endif

@@ -3,8 +3,8 @@
  * Write-behind over a store: a thread that writes what others queue, in batches.
  *
  * A reader who asks through the writer sees what is queued before it is on disk. When the disk or
- * the map is full, or the queue has grown past its bound, what is queued is dropped and the log says
- * so once: learning stops, answering goes on (promise P7). Any thread.
+ * the map is full, or the queue has grown past its bound, what is queued is dropped and the log
+ * says so once: learning stops, answering goes on (promise P7). Any thread.
  */
 #ifndef BACKUPMX_IO_WRITER_H
 #define BACKUPMX_IO_WRITER_H

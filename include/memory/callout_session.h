@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One SMTP session with a primary, asking question after question: MAIL FROM:<>, RCPT TO, RSET; never
- * DATA. Shared by the two files of callouts only. Loop thread only.
+ * One SMTP session with a primary, asking question after question: MAIL FROM:<>, RCPT TO, RSET;
+ * never DATA. Shared by the two files of callouts only. Loop thread only.
  */
 #ifndef BACKUPMX_MEMORY_CALLOUT_SESSION_H
 #define BACKUPMX_MEMORY_CALLOUT_SESSION_H
@@ -17,8 +17,8 @@
 struct callout_waiter;
 struct callout_session;
 
-/* A recipient asked about. It is in callouts->questions from the moment it is asked until answered, and
- * in its line's queue until a session takes it up. */
+/* A recipient asked about. It is in callouts->questions from the moment it is asked until answered,
+ * and in its line's queue until a session takes it up. */
 struct callout_question {
 	UT_hash_handle hh;
 	struct callout_question *prev, *next; /* in the line's queue */

@@ -2,8 +2,8 @@
 /*
  * Callouts: asking a primary whether a recipient exists (DESIGN section 4).
  *
- * Only primaries of domains we are backup for are ever asked (P6), only while one of their endpoints is
- * up, one question in flight per recipient, within the budgets of [recipients].
+ * Only primaries of domains we are backup for are ever asked (P6), only while one of their
+ * endpoints is up, one question in flight per recipient, within the budgets of [recipients].
  */
 #ifndef BACKUPMX_MEMORY_CALLOUTS_H
 #define BACKUPMX_MEMORY_CALLOUTS_H
@@ -30,16 +30,16 @@ void callouts_configure(struct callouts *callouts, struct config *config); /* lo
 /* Whom the question is about, and which client caused it. */
 struct callout_request {
 	const char *domain;
-	const char *local;  /* as typed */
-	bool is_ascii;	    /* else only a host with SMTPUTF8 is asked */
+	const char *local; /* as typed */
+	bool is_ascii;	   /* else only a host with SMTPUTF8 is asked */
 	const struct ip *client;
 };
 
 /* Asks in the background; the answer goes to the memory. Any thread. */
 void callouts_learn(struct callouts *callouts, const struct callout_request *request);
 
-/* Asks, and waits for the answer until `until_ms` (loop_now_ms) at most. What isn't known by then is
- * RECIPIENT_UNKNOWN; the question goes on in the background. Any thread but the loop. */
+/* Asks, and waits for the answer until `until_ms` (loop_now_ms) at most. What isn't known by then
+ * is RECIPIENT_UNKNOWN; the question goes on in the background. Any thread but the loop. */
 enum recipient_status callouts_wait(struct callouts *callouts,
 				    const struct callout_request *request, int64_t until_ms);
 /* Ends all waits, now and later: the program stops. Any thread. */

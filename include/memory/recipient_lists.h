@@ -3,8 +3,8 @@
  * The recipients_file of each domain, as a set in memory (DESIGN section 4).
  *
  * A list is read at start, at reload, and when its file has changed. A list that can't be read, is
- * empty, or has over 20 % fewer lines than the one in use is refused: the old one stays, and an error
- * is logged. Reading is for the loop thread; looking up is for any thread.
+ * empty, or has over 20 % fewer lines than the one in use is refused: the old one stays, and an
+ * error is logged. Reading is for the loop thread; looking up is for any thread.
  */
 #ifndef BACKUPMX_MEMORY_RECIPIENT_LISTS_H
 #define BACKUPMX_MEMORY_RECIPIENT_LISTS_H
@@ -18,8 +18,8 @@
 struct recipient_lists;
 
 enum recipient_listed {
-	RECIPIENT_LIST_NONE,	  /* the domain has no list */
-	RECIPIENT_LIST_ABSENT,	  /* it has one, and this recipient isn't in it */
+	RECIPIENT_LIST_NONE,   /* the domain has no list */
+	RECIPIENT_LIST_ABSENT, /* it has one, and this recipient isn't in it */
 	RECIPIENT_LIST_PRESENT,
 	RECIPIENT_LIST_CATCH_ALL, /* the list says @domain */
 };

@@ -35,7 +35,7 @@ struct recipient_found {
 	int64_t age_up_seconds; /* observed up */
 	int64_t expires;	/* seconds since 1970; 0 when nothing is known */
 	bool wants_refresh;	/* counts, but should be asked for again in the background */
-	bool failed;		/* the memory could not be read: `status` is unknown for that reason */
+	bool failed; /* the memory could not be read: `status` is unknown for that reason */
 };
 
 void recipients_find(struct recipients *recipients, const struct recipient_question *question,
@@ -48,8 +48,8 @@ void recipients_fold(const struct config *config, const char *local, char *out, 
 void recipients_learn(struct recipients *recipients, const struct recipient_question *question,
 		      enum rcpt_verdict verdict);
 
-/* The domain's catch-all verdict. A domain that turns catch-all loses the valid entries learned since
- * it last refused an invented local part: they prove nothing. */
+/* The domain's catch-all verdict. A domain that turns catch-all loses the valid entries learned
+ * since it last refused an invented local part: they prove nothing. */
 enum catch_all { CATCH_ALL_UNKNOWN, CATCH_ALL_NO, CATCH_ALL_YES };
 void recipients_learn_catch_all(struct recipients *recipients,
 				const struct recipient_question *question, bool accepts_all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flushing the MTA's queue for a domain whose primary is back: ETRN (RFC 1985) to our own MTA, at most
- * one a second, again after 10 s, 2 and 10 minutes, because a flush misses what is in flight.
+ * Flushing the MTA's queue for a domain whose primary is back: ETRN (RFC 1985) to our own MTA, at
+ * most one a second, again after 10 s, 2 and 10 minutes, because a flush misses what is in flight.
  * Loop thread only.
  */
 #ifndef BACKUPMX_MTA_FLUSH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What all mail sessions share: the current configuration, the sources of facts, and the waiting room.
- * Any thread, but for gate_configure() (loop).
+ * What all mail sessions share: the current configuration, the sources of facts, and the waiting
+ * room. Any thread, but for gate_configure() (loop).
  */
 #ifndef BACKUPMX_MTA_GATE_H
 #define BACKUPMX_MTA_GATE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From a RCPT to a verdict: gathers the facts, has the table decide, asks the primary in line where the
- * table says so (row 9). The mail sessions and `backupmxctl explain` both come here. Any thread.
+ * From a RCPT to a verdict: gathers the facts, has the table decide, asks the primary in line where
+ * the table says so (row 9). The mail sessions and `backupmxctl explain` both come here. Any
+ * thread.
  */
 #ifndef BACKUPMX_MTA_JUDGE_H
 #define BACKUPMX_MTA_JUDGE_H
@@ -20,14 +21,14 @@ struct judge_request {
 	bool authenticated;
 	const struct mail_address *sender;
 	const char *recipient; /* as typed */
-	/* Milliseconds that this message may still wait; what is used up is taken off. NULL: look only,
-	 * wait for nothing, count and learn nothing. */
+	/* Milliseconds that this message may still wait; what is used up is taken off. NULL: look
+	 * only, wait for nothing, count and learn nothing. */
 	int64_t *wait_left_ms;
 };
 
 struct judgement {
 	struct mail_address recipient;
-	char domain[MAIL_DOMAIN_MAX + 1]; /* A-label; "" when there is none */
+	char domain[MAIL_DOMAIN_MAX + 1];     /* A-label; "" when there is none */
 	const struct config_domain *settings; /* NULL: not ours */
 	struct domain_view view;
 	struct recipient_found found;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One SMTP connection as the MTA tells us of it, message by message: what we answer to each RCPT, and
- * what we change at the end of a message. Knows nothing of libmilter. One thread at a time per session;
- * the thread may change from call to call.
+ * One SMTP connection as the MTA tells us of it, message by message: what we answer to each RCPT,
+ * and what we change at the end of a message. Knows nothing of libmilter. One thread at a time per
+ * session; the thread may change from call to call.
  */
 #ifndef BACKUPMX_MTA_SESSION_H
 #define BACKUPMX_MTA_SESSION_H
@@ -38,7 +38,8 @@ void session_rcpt(struct session *session, const char *recipient, const char *qu
 void session_header(struct session *session, const char *name);
 
 struct session_changes {
-	int remove_tags; /* copies of our header that came in with the message: remove all of them */
+	int remove_tags; /* copies of our header that came in with the message: remove all of them
+			  */
 	bool add_tag;
 	char tag[TAG_VALUE_MAX];
 };

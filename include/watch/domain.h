@@ -15,7 +15,7 @@
 #include "watch/endpoints.h"
 #include "watch/lookup.h"
 
-struct domain_published { /* under the table's lock */
+struct domain_published {	 /* under the table's lock */
 	struct domain_view view; /* peer_mx and up_clock are made at each look */
 	int64_t up_seconds;	 /* until up_started_ms */
 	int64_t up_started_ms;	 /* loop_now_ms when it came up; 0: it isn't up */
@@ -29,13 +29,13 @@ struct domain {
 	char name[MAIL_DOMAIN_MAX + 1];
 	const struct config_domain *settings; /* in the table's configuration */
 	/* DNS */
-	struct mxset set;	/* the last good one, roles assigned */
-	struct mxset primary;	/* the configured hosts with addresses; preference is the index */
+	struct mxset set;     /* the last good one, roles assigned */
+	struct mxset primary; /* the configured hosts with addresses; preference is the index */
 	struct lookup *mx_lookup, *primary_lookup;
 	struct loop_timer *mx_timer, *primary_timer;
 	bool mx_answered, primary_answered; /* at least once, or remembered */
-	bool mx_failing;	/* the last question got no answer; said already */
-	int64_t gone_since;	/* DNS has said since then that the working set is gone; 0: it hasn't */
+	bool mx_failing;		    /* the last question got no answer; said already */
+	int64_t gone_since; /* DNS has said since then that the working set is gone; 0: it hasn't */
 	/* endpoints */
 	struct domain_member *members;
 	size_t member_count;
@@ -63,9 +63,9 @@ struct domains {
 	domains_recovered recovered;
 	void *recovered_arg;
 	struct loop_timer *save_timer;
-	struct domain *all;	/* changed by the loop under `lock` for writing */
+	struct domain *all; /* changed by the loop under `lock` for writing */
 	size_t subdomain_count;
-	pthread_rwlock_t lock;	/* of `all` and each domain's `published` */
+	pthread_rwlock_t lock;	   /* of `all` and each domain's `published` */
 	pthread_mutex_t wait_lock; /* of the rest */
 	pthread_cond_t changed;
 	uint64_t generation;

@@ -32,8 +32,8 @@ struct endpoint *endpoints_use(struct endpoints *endpoints, const struct ip_port
 			       void *user, const struct config_probe *probe);
 void endpoints_drop(struct endpoint *endpoint, void *user);
 
-/* Whether the endpoint is the best one up of a set of this user's, or one of a set with none up: such
- * are probed at full rate. */
+/* Whether the endpoint is the best one up of a set of this user's, or one of a set with none up:
+ * such are probed at full rate. */
 void endpoint_set_leading(struct endpoint *endpoint, void *user, bool leading);
 
 /* Brings the next probe forward, at most one sample per fast_interval. */
@@ -43,8 +43,8 @@ void endpoint_saw_answer(struct endpoint *endpoint);
 
 const struct ip_port *endpoint_address(const struct endpoint *endpoint);
 const struct health *endpoint_health(const struct endpoint *endpoint);
-bool endpoint_probed(const struct endpoint *endpoint); /* since this start */
-int64_t endpoint_since(const struct endpoint *endpoint); /* seconds since 1970 */
+bool endpoint_probed(const struct endpoint *endpoint);	      /* since this start */
+int64_t endpoint_since(const struct endpoint *endpoint);      /* seconds since 1970 */
 int64_t endpoint_last_probe(const struct endpoint *endpoint); /* seconds since 1970; 0: not yet */
 
 #endif

@@ -17,8 +17,8 @@ struct identity {
 
 /* Looks up the host's name once (it may ask the resolver), and fills in the rest. */
 void identity_init(struct identity *identity, const struct config *config);
-/* Takes my_names and my_addresses of a new configuration and looks at the interfaces again. True when
- * something differs from before. */
+/* Takes my_names and my_addresses of a new configuration and looks at the interfaces again. True
+ * when something differs from before. */
 bool identity_refresh(struct identity *identity, const struct config *config);
 void identity_fini(struct identity *identity);
 

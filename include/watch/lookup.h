@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One look at DNS for a set of hosts: a domain's MX hosts with all their addresses, or the addresses of
- * configured primaries. Loop thread only.
+ * One look at DNS for a set of hosts: a domain's MX hosts with all their addresses, or the
+ * addresses of configured primaries. Loop thread only.
  *
  * What can't be told now (SERVFAIL, timeout) is filled in from the last good set, host by host and
  * family by family, so that a trembling resolver doesn't take a primary away.
@@ -17,10 +17,11 @@
 
 struct lookup_result {
 	enum dns_status status; /* of the MX question; DNS_FOUND for configured hosts */
-	struct mxset set;	/* hosts and addresses, roles not yet assigned; the callee may take it by
-				   zeroing it */
-	int64_t ttl;		/* seconds until it should be asked again */
-	bool patched;		/* something could not be told and came from the last good set, or is missing */
+	struct mxset set; /* hosts and addresses, roles not yet assigned; the callee may take it by
+			     zeroing it */
+	int64_t ttl;	  /* seconds until it should be asked again */
+	bool patched; /* something could not be told and came from the last good set, or is missing
+		       */
 };
 
 typedef void (*lookup_done)(void *arg, struct lookup_result *result);

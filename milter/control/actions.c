@@ -8,7 +8,7 @@
 #include "control/control.h"
 #include "io/idna.h"
 
-#define EXIT_NO 1
+#define EXIT_NO	   1
 #define EXIT_USAGE 2
 
 static json_t *words_to_json(char *list)
@@ -32,8 +32,9 @@ void control_reload_now(struct control_call *call)
 
 	if (settings->reload(settings->reload_arg, control_flag(call, "force"), &errors,
 			     restart_keys, sizeof(restart_keys))) {
-		control_answer(call, 0, json_pack("{s:b, s:o}", "reloaded", 1, "restart_needed",
-						  words_to_json(restart_keys)));
+		control_answer(call, 0,
+			       json_pack("{s:b, s:o}", "reloaded", 1, "restart_needed",
+					 words_to_json(restart_keys)));
 	} else {
 		text[0] = '\0';
 		for (size_t i = 0; i < errors.count && length < sizeof(text) - 1; i++) {

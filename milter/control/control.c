@@ -14,8 +14,8 @@
 #include "core/tag.h"
 
 #define SOCKET_MODE 0660
-#define EXIT_NO 1
-#define EXIT_USAGE 2
+#define EXIT_NO	    1
+#define EXIT_USAGE  2
 
 struct control {
 	struct control_settings settings;
@@ -27,10 +27,8 @@ static const struct command {
 	bool changes; /* for root and the daemon's own user only */
 	void (*run)(struct control_call *call);
 } commands[] = {
-	{ "status", false, control_status },
-	{ "explain", false, control_explain },
-	{ "reload", true, control_reload_now },
-	{ "flush", true, control_flush },
+	{ "status", false, control_status },	{ "explain", false, control_explain },
+	{ "reload", true, control_reload_now }, { "flush", true, control_flush },
 	{ "version", false, control_version },
 };
 
@@ -44,7 +42,8 @@ static void send_envelope(struct control_call *call, json_t *envelope)
 	char *text = json_dumps(envelope, JSON_COMPACT);
 
 	json_decref(envelope);
-	line_request_answer(call->line, text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
+	line_request_answer(call->line,
+			    text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
 	free(text);
 	free(call);
 }
@@ -99,9 +98,10 @@ static void dispatch(struct control_call *call, const struct line_peer *peer)
 		if (strcmp(name, commands[i].name) != 0)
 			continue;
 		if (commands[i].changes && !may_change(peer))
-			control_fail(call, EXIT_NO,
-				     "%s changes something: run it as root or as the daemon's own user",
-				     name);
+			control_fail(
+				call, EXIT_NO,
+				"%s changes something: run it as root or as the daemon's own user",
+				name);
 		else
 			commands[i].run(call);
 		return;
@@ -131,8 +131,8 @@ struct control *control_new(const struct control_settings *settings)
 	struct control *control = memory_alloc(sizeof(*control));
 
 	control->settings = *settings;
-	control->server = line_server_new(settings->loop, settings->path, SOCKET_MODE, take_line,
-					  control);
+	control->server =
+		line_server_new(settings->loop, settings->path, SOCKET_MODE, take_line, control);
 	if (control->server != NULL)
 		return control;
 	log_error("control: cannot listen on %s: %s", settings->path, strerror(errno));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "explain": what would be said to a RCPT, and why. Never waits, counts or learns. Loop thread only.
+ * "explain": what would be said to a RCPT, and why. Never waits, counts or learns. Loop thread
+ * only.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,27 +12,27 @@
 
 #define EXIT_USAGE 2
 
-static json_t *inputs_to_json(const struct judge_request *request, const struct judgement *judgement,
-			      bool asks)
+static json_t *inputs_to_json(const struct judge_request *request,
+			      const struct judgement *judgement, bool asks)
 {
 	const struct decision_facts *facts = &judgement->facts;
 	char client[IP_TEXT_MAX];
 
 	ip_format_literal(&request->client, client, sizeof(client));
-	return json_pack(
-		"{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:s, s:s, s:o, s:I, s:b, s:b}",
-		"client", client, "client_name", request->client_name, "authenticated",
-		request->authenticated, "exempt", facts->exempt, "domain", judgement->domain,
-		"state", domain_state_name(facts->state), "since",
-		control_time(judgement->view.since), "senders_up", facts->senders_up, "recovering",
-		facts->recovering, "peer_mx", facts->peer_mx, "down_long", facts->down_long,
-		"persistent", facts->persistent, "persistent_long", facts->persistent_long,
-		"attempts", (int)judgement->standing.attempts, "recipient",
-		recipient_status_name(facts->recipient), "source",
-		recipient_source_name(judgement->found.source), "verified",
-		control_time(judgement->found.verified), "age_up_seconds",
-		(json_int_t)judgement->found.age_up_seconds, "memory_failed",
-		judgement->found.failed, "asks_primary", asks);
+	return json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:i, "
+			 "s:s, s:s, s:o, s:I, s:b, s:b}",
+			 "client", client, "client_name", request->client_name, "authenticated",
+			 request->authenticated, "exempt", facts->exempt, "domain",
+			 judgement->domain, "state", domain_state_name(facts->state), "since",
+			 control_time(judgement->view.since), "senders_up", facts->senders_up,
+			 "recovering", facts->recovering, "peer_mx", facts->peer_mx, "down_long",
+			 facts->down_long, "persistent", facts->persistent, "persistent_long",
+			 facts->persistent_long, "attempts", (int)judgement->standing.attempts,
+			 "recipient", recipient_status_name(facts->recipient), "source",
+			 recipient_source_name(judgement->found.source), "verified",
+			 control_time(judgement->found.verified), "age_up_seconds",
+			 (json_int_t)judgement->found.age_up_seconds, "memory_failed",
+			 judgement->found.failed, "asks_primary", asks);
 }
 
 static json_t *text_to_json(const struct verdict *verdict, const char *recipient)

@@ -24,8 +24,8 @@ static json_t *endpoint_to_json(const struct domain_member *member)
 {
 	const struct health *health = endpoint_health(member->endpoint);
 	char label[IP_TEXT_MAX];
-	const char *reason = health->no_route ? health_reason_name(HEALTH_NO_ROUTE) :
-						health_reason_name(health->reason);
+	const char *reason = health->no_route ? health_reason_name(HEALTH_NO_ROUTE)
+					      : health_reason_name(health->reason);
 
 	ip_port_format(endpoint_address(member->endpoint), label, sizeof(label));
 	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "endpoint", label, "state",
@@ -165,9 +165,9 @@ void control_status(struct control_call *call)
 		config_put(config);
 		return;
 	}
-	domain = idna_domain_to_ascii(wanted, name, sizeof(name)) ?
-			 domains_find(settings->gate->domains, name) :
-			 NULL;
+	domain = idna_domain_to_ascii(wanted, name, sizeof(name))
+			 ? domains_find(settings->gate->domains, name)
+			 : NULL;
 	if (domain != NULL) {
 		json_array_append_new(array, domain_to_json(settings, config, domain));
 		if (!domain_state_is_up(domain_view_now(domain, NULL).state))

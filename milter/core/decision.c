@@ -151,10 +151,10 @@ bool domain_state_is_down(enum domain_state state)
 const char *domain_state_name(enum domain_state state)
 {
 	static const char *const names[] = {
-		[DOMAIN_NOT_OURS] = "not-ours",	    [DOMAIN_NOT_BACKUP] = "not-backup",
-		[DOMAIN_UNKNOWN] = "unknown",	    [DOMAIN_UP] = "up",
-		[DOMAIN_SICK] = "sick",		    [DOMAIN_DOWN] = "down",
-		[DOMAIN_FORCED_UP] = "forced-up",   [DOMAIN_FORCED_DOWN] = "forced-down",
+		[DOMAIN_NOT_OURS] = "not-ours",	  [DOMAIN_NOT_BACKUP] = "not-backup",
+		[DOMAIN_UNKNOWN] = "unknown",	  [DOMAIN_UP] = "up",
+		[DOMAIN_SICK] = "sick",		  [DOMAIN_DOWN] = "down",
+		[DOMAIN_FORCED_UP] = "forced-up", [DOMAIN_FORCED_DOWN] = "forced-down",
 	};
 
 	return names[state];

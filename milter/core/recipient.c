@@ -7,8 +7,9 @@
 #include "base/text.h"
 
 #define RECORD_VERSION 1
-#define BRIEF_SECONDS 600	 /* an invalid one that no control confirmed */
-#define INVALID_WHILE_UP_SECONDS 600 /* an older refusal is asked again: new mailboxes must not bounce */
+#define BRIEF_SECONDS  600 /* an invalid one that no control confirmed */
+#define INVALID_WHILE_UP_SECONDS                                                                   \
+	600 /* an older refusal is asked again: new mailboxes must not bounce */
 
 size_t recipient_key(char *buffer, const char *domain, const char *local)
 {
@@ -75,7 +76,8 @@ bool recipient_record_read(struct recipient_record *record, const unsigned char 
 
 int64_t recipient_age_up(const struct recipient_record *record, const struct recipient_clock *clock)
 {
-	/* A clock that is behind the record lost its last minutes in a crash: then the entry is new. */
+	/* A clock that is behind the record lost its last minutes in a crash: then the entry is
+	 * new. */
 	return clock->up > record->verified_up ? clock->up - record->verified_up : 0;
 }
 
@@ -135,7 +137,8 @@ bool recipient_wants_refresh(const struct recipient_record *record,
 int64_t recipient_expires(const struct recipient_record *record,
 			  const struct recipient_rules *rules, const struct recipient_clock *clock)
 {
-	int64_t ttl = record->kind == RECIPIENT_KIND_VALID ? rules->valid_ttl : rules->catch_all_ttl;
+	int64_t ttl =
+		record->kind == RECIPIENT_KIND_VALID ? rules->valid_ttl : rules->catch_all_ttl;
 	int64_t by_up, by_age;
 
 	if (record->kind == RECIPIENT_KIND_INVALID) {

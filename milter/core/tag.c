@@ -30,7 +30,8 @@ const char *tag_format_time(int64_t seconds, char *buffer, size_t size)
 	time_t time = (time_t)seconds;
 	struct tm utc;
 
-	if (gmtime_r(&time, &utc) == NULL || strftime(buffer, size, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+	if (gmtime_r(&time, &utc) == NULL ||
+	    strftime(buffer, size, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
 		text_copy(buffer, size, "1970-01-01T00:00:00Z");
 	return buffer;
 }
@@ -70,7 +71,8 @@ void tag_format(const struct tag *tag, const char *by, const struct ip *client, 
 	add_field(&text, &column, "primary",
 		  tag->states_differ ? "mixed" : domain_state_name(tag->state));
 	if (!tag->states_differ && !tag->since_differs && tag->since > 0)
-		add_field(&text, &column, "since", tag_format_time(tag->since, since, sizeof(since)));
+		add_field(&text, &column, "since",
+			  tag_format_time(tag->since, since, sizeof(since)));
 	add_field(&text, &column, "recipients",
 		  tag->recipients_differ ? "mixed" : recipient_status_name(tag->recipient));
 	add_field(&text, &column, "reason", decision_reason_name(tag->reason));

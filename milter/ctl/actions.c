@@ -19,9 +19,8 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 	code = ctl_ask(ctl, json_pack("{s:s, s:b}", "command", "reload", "force", force), &result);
 	if (result != NULL && !ctl_print_json(ctl, result)) {
 		puts("the new settings are in force");
-		json_array_foreach(json_object_get(result, "restart_needed"), i, key)
-			printf("%s has changed too: that needs a restart\n",
-			       json_string_value(key));
+		json_array_foreach(json_object_get(result, "restart_needed"), i, key) printf(
+			"%s has changed too: that needs a restart\n", json_string_value(key));
 	}
 	json_decref(result);
 	return code;
@@ -34,7 +33,8 @@ int ctl_flush(struct ctl *ctl, int argc, char **argv)
 
 	if (argc != 2)
 		return ctl_wrong_usage(argv[0]);
-	code = ctl_ask(ctl, json_pack("{s:s, s:s}", "command", "flush", "domain", argv[1]), &result);
+	code = ctl_ask(ctl, json_pack("{s:s, s:s}", "command", "flush", "domain", argv[1]),
+		       &result);
 	if (result != NULL && !ctl_print_json(ctl, result))
 		printf("%s: the MTA said %lld %s\n", ctl_string(result, "domain"),
 		       ctl_number(result, "reply"), ctl_string(result, "text"));

@@ -16,11 +16,11 @@
 #include "ctl/ctl.h"
 
 #define DEFAULT_SOCKET "/run/backupmx-milter/control.sock"
-#define ANSWER_MAX (256UL << 20)
+#define ANSWER_MAX     (256UL << 20)
 #define ANSWER_SECONDS 60
 
-/* -s, else what the configuration says, else the default: an unreadable configuration is no reason not
- * to try. */
+/* -s, else what the configuration says, else the default: an unreadable configuration is no reason
+ * not to try. */
 static char *socket_path(const struct ctl *ctl)
 {
 	struct config_errors errors = { .lines = NULL };
@@ -156,8 +156,7 @@ int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
 	line = exchange(path, request);
 	if (line == NULL) {
 		snprintf(message, sizeof(message), "%s: %s; %s", path,
-			 errno != 0 ? strerror(errno) : "the connection was closed",
-			 advice(errno));
+			 errno != 0 ? strerror(errno) : "the connection was closed", advice(errno));
 		free(path);
 		return fail(ctl, CTL_EXIT_UNREACHABLE, message);
 	}

@@ -10,7 +10,8 @@
 #define DEFAULT_CONFIG "/etc/backupmx-milter/backupmx.ini"
 
 static const struct ctl_command commands[] = {
-	{ "status", "[DOMAIN]", "states, since when, endpoints, what the memory holds", ctl_status },
+	{ "status", "[DOMAIN]", "states, since when, endpoints, what the memory holds",
+	  ctl_status },
 	{ "explain", "[--client IP] [--name HOST] [--from ADDR] [--auth] RCPT",
 	  "what would be said to a recipient, and why", ctl_explain },
 	{ "flush", "DOMAIN", "have the MTA deliver its queue for the domain now", ctl_flush },

@@ -12,7 +12,8 @@ static unsigned endpoints_up(const json_t *domain, unsigned *total)
 	size_t i;
 
 	*total = 0;
-	json_array_foreach(json_object_get(domain, "endpoints"), i, endpoint) {
+	json_array_foreach(json_object_get(domain, "endpoints"), i, endpoint)
+	{
 		++*total;
 		if (strcmp(ctl_string(endpoint, "state"), "up") == 0)
 			up++;
@@ -31,7 +32,8 @@ static void print_table(const json_t *domains)
 	size_t i;
 
 	printf("%-32s %-15s %-13s %-9s %s\n", "DOMAIN", "STATE", "SINCE", "ENDPOINTS", "REASON");
-	json_array_foreach(domains, i, domain) {
+	json_array_foreach(domains, i, domain)
+	{
 		char ago[32];
 		char up[32];
 		unsigned total;
@@ -62,7 +64,8 @@ static void print_endpoints(const json_t *endpoints)
 	json_t *endpoint;
 	size_t i;
 
-	json_array_foreach(endpoints, i, endpoint) {
+	json_array_foreach(endpoints, i, endpoint)
+	{
 		char since[32];
 		char probed[32];
 
@@ -90,7 +93,8 @@ static void print_page(const json_t *domain)
 	printf("  %-15s%lld valid, %lld invalid%s\n", "recipients", ctl_number(recipients, "valid"),
 	       ctl_number(recipients, "invalid"),
 	       ctl_flag(recipients, "catch_all") ? ", catch-all" : "");
-	printf("  %-15s%lld accepted, %lld deferred, %lld rejected; %lld mails since it went down\n",
+	printf("  %-15s%lld accepted, %lld deferred, %lld rejected; %lld mails since it went "
+	       "down\n",
 	       "decisions", ctl_number(counters, "accept"), ctl_number(counters, "defer"),
 	       ctl_number(counters, "reject"), ctl_number(counters, "mails_since_down"));
 }

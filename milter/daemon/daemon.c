@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parts of the daemon: a list of starts, and the same list of stops in reverse. Reload. Signals.
- * Main thread only, which is the loop's.
+ * The parts of the daemon: a list of starts, and the same list of stops in reverse. Reload.
+ * Signals. Main thread only, which is the loop's.
  */
 #include "daemon/daemon.h"
 
@@ -24,9 +24,10 @@
 #include "mta/flush.h"
 #include "mta/gate.h"
 
-#define STOP_SECONDS 7
+#define STOP_SECONDS	     7
 #define LOOK_AT_OURSELVES_MS 60000
-#define BYTES_PER_ENTRY 256 /* of the store's map: twice what an entry needs, and room for the rest */
+#define BYTES_PER_ENTRY                                                                            \
+	256 /* of the store's map: twice what an entry needs, and room for the rest */
 #define MAP_MIN (256UL << 20)
 
 struct daemon {
@@ -73,8 +74,7 @@ static int start_lock(struct daemon *daemon)
 
 static struct dns *dns_start(struct loop *loop, const struct config *config)
 {
-	struct dns_server *servers =
-		memory_array(config->dns.servers.count, sizeof(*servers));
+	struct dns_server *servers = memory_array(config->dns.servers.count, sizeof(*servers));
 	struct dns_settings settings = { .servers = servers,
 					 .server_count = config->dns.servers.count,
 					 .timeout_ms = config->dns.timeout * 1000 };
@@ -89,7 +89,8 @@ static struct dns *dns_start(struct loop *loop, const struct config *config)
 	return dns;
 }
 
-/* The file on disk; or, where that can't be had, memory that is gone at exit: we go on answering. */
+/* The file on disk; or, where that can't be had, memory that is gone at exit: we go on answering.
+ */
 static struct store *store_start(const struct config *config)
 {
 	char *path = memory_format("%s/backupmx.mdb", config->milter.state_dir);
@@ -127,8 +128,8 @@ static void use_log_settings(const struct daemon *daemon)
 	const struct config *config = daemon->config;
 
 	log_set_facility(config->log.facility);
-	log_set_level(daemon->options.log_level_given ? daemon->options.log_level :
-							(enum log_level)config->log.level);
+	log_set_level(daemon->options.log_level_given ? daemon->options.log_level
+						      : (enum log_level)config->log.level);
 }
 
 static void look_at_ourselves(void *arg)
@@ -304,9 +305,9 @@ static void start_watching(struct daemon *daemon)
 	daemon->gate.domains =
 		domains_new(services, daemon->config, flush_recovered, daemon->flush);
 	flush_set_domains(daemon->flush, daemon->gate.domains);
-	daemon->gate.callouts = callouts_new(services, daemon->gate.domains,
-					     daemon->gate.recipients, &daemon->secret,
-					     daemon->config);
+	daemon->gate.callouts =
+		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,
+			     &daemon->secret, daemon->config);
 	daemon->identity_timer = loop_timer_new(services->loop, look_at_ourselves, daemon);
 	loop_timer_start(daemon->identity_timer, LOOK_AT_OURSELVES_MS);
 }

@@ -27,7 +27,8 @@ static void print_help(FILE *out)
 	      "       backupmx-milter -h | -V\n"
 	      "\n"
 	      "A milter for Postfix and Sendmail that makes this host a good backup MX: it sends\n"
-	      "clients to the primary MX while that is up, takes mail for known recipients while it\n"
+	      "clients to the primary MX while that is up, takes mail for known recipients while "
+	      "it\n"
 	      "is down, and refuses mail for recipients that don't exist.\n"
 	      "\n"
 	      "  -c FILE   configuration (" DEFAULT_CONFIG ")\n"
@@ -40,7 +41,8 @@ static void print_help(FILE *out)
 	      "  -V        version\n"
 	      "\n"
 	      "Signals: HUP reloads the configuration, TERM and INT stop.\n"
-	      "Exit codes: 0 stopped, 64 wrong usage, 75 another instance runs, 78 configuration.\n",
+	      "Exit codes: 0 stopped, 64 wrong usage, 75 another instance runs, 78 "
+	      "configuration.\n",
 	      out);
 }
 
@@ -62,7 +64,8 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'd':
 			if (!log_level_parse(optarg, &arguments->daemon.log_level)) {
 				fprintf(stderr,
-					"backupmx-milter: -d %s: no such level; write error, warning, "
+					"backupmx-milter: -d %s: no such level; write error, "
+					"warning, "
 					"notice, info or debug\n",
 					optarg);
 				usage_error();

@@ -19,9 +19,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-#define TRIES 3
+#define TRIES	      3
 #define ADDRESSES_MAX 64
-#define HEADER_SIZE 12
+#define HEADER_SIZE   12
 #define RR_FIXED_SIZE 10 /* type, class, TTL, length */
 
 struct watch {
@@ -157,8 +157,8 @@ void dns_free(struct dns *dns)
 	if (dns == NULL)
 		return;
 	ares_destroy(dns->channel);
-	HASH_ITER (hh, dns->watches, watch, next)
-		watch_free(watch);
+	HASH_ITER(hh, dns->watches, watch, next)
+	watch_free(watch);
 	event_free(dns->timeout);
 	ares_library_cleanup();
 	free(dns);

@@ -114,8 +114,8 @@ static void client_event(struct bufferevent *stream, short what, void *arg)
 	struct line_client *client = arg;
 
 	/* a client may close its writing side before it reads the answer */
-	if ((what & BEV_EVENT_EOF) && (client->open != NULL ||
-				       evbuffer_get_length(bufferevent_get_output(stream)) > 0))
+	if ((what & BEV_EVENT_EOF) &&
+	    (client->open != NULL || evbuffer_get_length(bufferevent_get_output(stream)) > 0))
 		client->closing = true;
 	else
 		client_free(client);
@@ -152,8 +152,7 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
 	client = memory_alloc(sizeof(*client));
 	client->server = server;
 	peer_read(fd, &client->peer);
-	client->stream =
-		bufferevent_socket_new(loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+	client->stream = bufferevent_socket_new(loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE);
 	assert(client->stream != NULL);
 	bufferevent_setcb(client->stream, client_read, client_written, client_event, client);
 	bufferevent_setwatermark(client->stream, EV_READ, 0, LINE_SERVER_LINE_MAX + 2);
@@ -208,8 +207,9 @@ struct line_server *line_server_new(struct loop *loop, const char *path, mode_t 
 	server->handler = handler;
 	server->arg = arg;
 	text_copy(server->path, sizeof(server->path), path);
-	server->listener = evconnlistener_new(loop_base(loop), accepted, server,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
+	server->listener =
+		evconnlistener_new(loop_base(loop), accepted, server,
+				   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
 	assert(server->listener != NULL);
 	return server;
 }
@@ -221,7 +221,7 @@ void line_server_free(struct line_server *server)
 	if (server == NULL)
 		return;
 	DL_FOREACH_SAFE(server->clients, client, next)
-		client_free(client);
+	client_free(client);
 	evconnlistener_free(server->listener);
 	unlink(server->path);
 	free(server);

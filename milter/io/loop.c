@@ -14,9 +14,9 @@
 
 #include "base/memory.h"
 
-#define LAG_TICK_MS 250
+#define LAG_TICK_MS	    250
 #define LAG_WORTH_NOTICE_MS 500
-#define SIGNALS_MAX 8
+#define SIGNALS_MAX	    8
 
 struct posted {
 	struct posted *next;

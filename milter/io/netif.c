@@ -39,8 +39,7 @@ static bool reaches_beyond(const struct ip *ip)
 		struct ip_network network;
 		const char *why;
 
-		if (ip_network_parse(near[i], &network, &why) &&
-		    ip_network_contains(&network, ip))
+		if (ip_network_parse(near[i], &network, &why) && ip_network_contains(&network, ip))
 			return false;
 	}
 	return true;

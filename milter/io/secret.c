@@ -31,7 +31,8 @@ static void digest(const struct secret *secret, const char *const parts[], size_
 		memcpy(message + length, parts[i], part);
 		length += part;
 	}
-	if (HMAC(EVP_sha256(), secret->key, sizeof(secret->key), message, length, out, &size) == NULL)
+	if (HMAC(EVP_sha256(), secret->key, sizeof(secret->key), message, length, out, &size) ==
+	    NULL)
 		abort();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SMTP sessions on libevent. A session owns its socket, its buffers and one deadline; it is freed when
- * the outermost call into it returns, so that handlers may end it. Loop thread only.
+ * SMTP sessions on libevent. A session owns its socket, its buffers and one deadline; it is freed
+ * when the outermost call into it returns, so that handlers may end it. Loop thread only.
  */
 #include "io/smtp_client.h"
 
@@ -22,7 +22,7 @@
 #include "io/netif.h"
 
 #define GOODBYE_MS 3000
-#define CHUNK 4096
+#define CHUNK	   4096
 
 struct command {
 	struct command *next;
@@ -47,9 +47,9 @@ struct smtp_client {
 	struct event *connecting;
 	struct bufferevent *stream;
 	struct loop_timer *deadline;
-	struct command *queue; /* not sent yet */
-	unsigned awaited;      /* replies to what was sent */
-	unsigned depth;	       /* calls of ours on the stack */
+	struct command *queue;	  /* not sent yet */
+	unsigned awaited;	  /* replies to what was sent */
+	unsigned depth;		  /* calls of ours on the stack */
 	enum health_reason early; /* a failure seen before start returned */
 	bool handshaking;
 	bool goodbye; /* QUIT was said, or the owner has gone */
@@ -62,7 +62,7 @@ static void client_free(struct smtp_client *client)
 
 	DL_DELETE(client->owner->all, client);
 	LL_FOREACH_SAFE(client->queue, command, next)
-		free(command);
+	free(command);
 	if (client->connecting != NULL)
 		event_free(client->connecting);
 	if (client->stream != NULL)
@@ -103,7 +103,8 @@ static void write_line(struct smtp_client *client, const char *line)
 /* Sends what may go out now. */
 static void pump_queue(struct smtp_client *client)
 {
-	while (client->queue != NULL && (client->awaited == 0 || client->dialog.offers_pipelining)) {
+	while (client->queue != NULL &&
+	       (client->awaited == 0 || client->dialog.offers_pipelining)) {
 		struct command *command = client->queue;
 
 		LL_DELETE(client->queue, command);
@@ -180,8 +181,8 @@ static void take_reply_when_open(struct smtp_client *client, const struct smtp_r
 		pump_queue(client);
 }
 
-/* `rest`: the peer has sent more than this reply. In the opening it has no cause to; behind the answer
- * to STARTTLS it would be an injection. */
+/* `rest`: the peer has sent more than this reply. In the opening it has no cause to; behind the
+ * answer to STARTTLS it would be an injection. */
 static void take_reply(struct smtp_client *client, const struct smtp_reply *reply, bool rest)
 {
 	if (client->dialog.stage == SMTP_DIALOG_AT_OPEN)
@@ -303,8 +304,7 @@ static void connected(evutil_socket_t fd, short what, void *arg)
 	if (error != 0) {
 		finish(client, connect_reason(error, client->settings.endpoint.ip.family));
 	} else {
-		stream_take(client,
-			    bufferevent_socket_new(loop_base(client->owner->loop), fd, 0));
+		stream_take(client, bufferevent_socket_new(loop_base(client->owner->loop), fd, 0));
 		loop_timer_start(client->deadline, client->settings.reply_timeout_ms);
 		act(client, smtp_dialog_connected(&client->dialog));
 	}
@@ -313,9 +313,9 @@ static void connected(evutil_socket_t fd, short what, void *arg)
 
 static int bind_source(int fd, const struct smtp_client_settings *settings)
 {
-	struct ip_port source = { .ip = settings->endpoint.ip.family == IP_V4 ?
-						settings->source_v4 :
-						settings->source_v6 };
+	struct ip_port source = { .ip = settings->endpoint.ip.family == IP_V4
+						? settings->source_v4
+						: settings->source_v6 };
 	struct sockaddr_storage address;
 	size_t length;
 
@@ -438,6 +438,6 @@ void smtp_clients_free(struct smtp_clients *clients)
 	struct smtp_client *client, *next;
 
 	DL_FOREACH_SAFE(clients->all, client, next)
-		client_free(client);
+	client_free(client);
 	free(clients);
 }

@@ -28,8 +28,8 @@ struct store_lmdb {
 };
 
 static const char *const table_names[STORE_TABLE_COUNT] = {
-	[STORE_META] = "meta",		 [STORE_RECIPIENTS] = "recipients",
-	[STORE_DOMAINS] = "domains",	 [STORE_ENDPOINTS] = "endpoints",
+	[STORE_META] = "meta",	     [STORE_RECIPIENTS] = "recipients",
+	[STORE_DOMAINS] = "domains", [STORE_ENDPOINTS] = "endpoints",
 	[STORE_SENDERS] = "senders",
 };
 
@@ -247,7 +247,8 @@ static bool set_file_aside(const char *path)
 	bool done = rename(path, aside) == 0;
 
 	if (done) {
-		log_error("store: file=%s cannot be read, it was set aside as %s and an empty one is begun",
+		log_error("store: file=%s cannot be read, it was set aside as %s and an empty one "
+			  "is begun",
 			  path, aside);
 		unlink(lock);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The store in memory, for tests and for a daemon whose disk can't be used: the same interface, gone
- * at exit. A sorted array behind one lock.
+ * The store in memory, for tests and for a daemon whose disk can't be used: the same interface,
+ * gone at exit. A sorted array behind one lock.
  */
 #include "io/store.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One OpenSSL context for all outgoing sessions. Opportunistic by nature: whether a failed handshake
- * or an unverified certificate matters is the caller's to say. Loop thread only.
+ * One OpenSSL context for all outgoing sessions. Opportunistic by nature: whether a failed
+ * handshake or an unverified certificate matters is the caller's to say. Loop thread only.
  */
 #include "io/tls.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The writer thread. What is queued sits in a hash by key until it is on disk, so that a key changed
- * twice is written once and a reader finds it; a batch being written stays visible beside the new one.
+ * The writer thread. What is queued sits in a hash by key until it is on disk, so that a key
+ * changed twice is written once and a reader finds it; a batch being written stays visible beside
+ * the new one.
  */
 #include "io/writer.h"
 
@@ -33,8 +34,8 @@ struct writer {
 	struct queued *queue;	/* waits */
 	struct queued *writing; /* is being written; only the thread frees it */
 	bool stop;
-	uint64_t rounds; /* batches finished */
-	bool failing;	 /* the thread's own: said already */
+	uint64_t rounds;       /* batches finished */
+	bool failing;	       /* the thread's own: said already */
 	atomic_size_t waiting; /* entries in both, to spare readers the lock */
 	atomic_bool overflowing;
 };
@@ -43,7 +44,8 @@ static void queued_free_all(struct queued **head)
 {
 	struct queued *item, *next;
 
-	HASH_ITER (hh, *head, item, next) {
+	HASH_ITER(hh, *head, item, next)
+	{
 		HASH_DEL(*head, item);
 		free(item->value);
 		free(item);

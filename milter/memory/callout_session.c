@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A session with a primary. For each question up to three recipients are asked about, in this order:
- * an invented one (is the domain a catch-all?), the one in question, and, if that was refused, a
- * control that the primary is known to accept. Loop thread only.
+ * A session with a primary. For each question up to three recipients are asked about, in this
+ * order: an invented one (is the domain a catch-all?), the one in question, and, if that was
+ * refused, a control that the primary is known to accept. Loop thread only.
  */
 #include "memory/callout_session.h"
 
@@ -15,11 +15,11 @@
 #include "base/text.h"
 #include "core/rcpt_answer.h"
 
-#define REFUSALS_MAX 7		 /* Postfix tarpits from the tenth error on: leave well before */
-#define INVENTED_LENGTH 16
+#define REFUSALS_MAX		7 /* Postfix tarpits from the tenth error on: leave well before */
+#define INVENTED_LENGTH		16
 #define CATCH_ALL_AGAIN_SECONDS 3600
-#define WEEK_SECONDS (7 * 24 * 3600)
-#define REFUSALS_WINDOW_MS 600000
+#define WEEK_SECONDS		(7 * 24 * 3600)
+#define REFUSALS_WINDOW_MS	600000
 
 enum step { STEP_INVENTED, STEP_RECIPIENT, STEP_CONTROL };
 enum phase { PHASE_MAIL, PHASE_RCPT, PHASE_RSET };
@@ -36,9 +36,10 @@ struct callout_session {
 	/* the question's outcome so far */
 	enum rcpt_answer recipient_answer;
 	int recipient_code;
-	int refusals;		    /* in this session */
-	char controlled[MAIL_DOMAIN_MAX + 1]; /* the domain whose control was accepted in this session */
-	bool retry_plain;	    /* TLS failed, and may be left out */
+	int refusals; /* in this session */
+	char controlled[MAIL_DOMAIN_MAX +
+			1]; /* the domain whose control was accepted in this session */
+	bool retry_plain;   /* TLS failed, and may be left out */
 	/* what the session is made of; must outlive the client */
 	char helo[MAIL_DOMAIN_MAX + 1];
 	char host[MAIL_DOMAIN_MAX + 1];
@@ -79,9 +80,8 @@ static void ask_rcpt(struct callout_session *session, enum step step, const char
 	session->answer = RCPT_ANSWER_NONE;
 	session->code = 0;
 	snprintf(command, sizeof(command), "RCPT TO:<%s@%s>", local, session->question->domain);
-	smtp_client_send(session->client, utf8 && dialog->offers_smtputf8 ?
-						  "MAIL FROM:<> SMTPUTF8" :
-						  "MAIL FROM:<>");
+	smtp_client_send(session->client, utf8 && dialog->offers_smtputf8 ? "MAIL FROM:<> SMTPUTF8"
+									  : "MAIL FROM:<>");
 	smtp_client_send(session->client, command);
 	smtp_client_send(session->client, "RSET");
 }
@@ -107,7 +107,8 @@ static void conclude(struct callout_session *session, enum rcpt_control control)
 	session_next_question(session);
 }
 
-/* A local part that nobody has; the same for a week, so that a primary sees one invented name only. */
+/* A local part that nobody has; the same for a week, so that a primary sees one invented name only.
+ */
 static void invent_local(const struct callout_session *session, char local[INVENTED_LENGTH + 1])
 {
 	char week[32];
@@ -127,7 +128,8 @@ static bool catch_all_is_due(const struct callout_session *session)
 		return false;
 	if (recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_UNKNOWN)
 		return true;
-	return at_memory.clock.now - asked >= CATCH_ALL_AGAIN_SECONDS || at_memory.clock.now < asked;
+	return at_memory.clock.now - asked >= CATCH_ALL_AGAIN_SECONDS ||
+	       at_memory.clock.now < asked;
 }
 
 static void begin_question(struct callout_session *session)
@@ -178,8 +180,7 @@ static void after_recipient(struct callout_session *session)
 	} else if (strcmp(session->controlled, session->question->domain) == 0) {
 		conclude(session, RCPT_CONTROL_ACCEPTED);
 	} else if (callout_question_at_memory(callouts, session->question, &at_memory) &&
-		   recipients_control(callouts->recipients, &at_memory, control,
-				      sizeof(control))) {
+		   recipients_control(callouts->recipients, &at_memory, control, sizeof(control))) {
 		ask_rcpt(session, STEP_CONTROL, control);
 	} else {
 		conclude(session, RCPT_CONTROL_NONE);
@@ -242,7 +243,8 @@ static void session_next_question(struct callout_session *session)
 {
 	struct callout_line *line = session->line;
 	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
-	struct callout_answer unaskable = { .verdict = RCPT_VERDICT_NONE, .reason = HEALTH_PROTOCOL };
+	struct callout_answer unaskable = { .verdict = RCPT_VERDICT_NONE,
+					    .reason = HEALTH_PROTOCOL };
 	char domain[MAIL_DOMAIN_MAX + 1];
 
 	while (session->refusals < REFUSALS_MAX &&
@@ -275,9 +277,9 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 {
 	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
 	const struct config *config = session->line->callouts->config;
-	const char *host = strstr(dialog->host, ".mail.protection.outlook.com") != NULL ?
-				   dialog->host :
-				   session->host;
+	const char *host = strstr(dialog->host, ".mail.protection.outlook.com") != NULL
+				   ? dialog->host
+				   : session->host;
 
 	session->code = reply->code;
 	session->answer = rcpt_answer_read(reply, host);
@@ -349,7 +351,8 @@ static enum smtp_dialog_tls tls_wish(const struct callout_session *session)
 
 static void session_connect(struct callout_session *session, const struct config_probe *probe);
 
-/* The answer to the recipient's RCPT had come when the session broke: it counts without a control. */
+/* The answer to the recipient's RCPT had come when the session broke: it counts without a control.
+ */
 static bool answered_before_loss(const struct callout_session *session)
 {
 	return session->question != NULL && session->phase == PHASE_RSET &&
@@ -414,8 +417,8 @@ void callout_session_start(struct callout_line *line, struct domain *domain,
 
 	session->line = line;
 	text_copy(session->helo, sizeof(session->helo),
-		  probe->helo_name[0] != '\0' ? probe->helo_name :
-						line->callouts->services->identity.host_name);
+		  probe->helo_name[0] != '\0' ? probe->helo_name
+					      : line->callouts->services->identity.host_name);
 	text_copy(session->host, sizeof(session->host), domain_endpoint_host(domain, endpoint));
 	text_copy(session->domain, sizeof(session->domain), domain_name(domain));
 	DL_APPEND(line->sessions, session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may ask what, and who waits for it: single flight, budgets, recent silences. The loop owns all of
- * it but the waiters, which have a lock.
+ * Who may ask what, and who waits for it: single flight, budgets, recent silences. The loop owns
+ * all of it but the waiters, which have a lock.
  */
 #include "memory/callouts.h"
 
@@ -16,11 +16,11 @@
 #include "base/text.h"
 #include "memory/callout_session.h"
 
-#define SILENCE_MS 300000
-#define SILENCES_MAX 100000
-#define CLIENTS_MAX 10000
-#define QUEUE_MAX 1000
-#define MINUTE_MS 60000
+#define SILENCE_MS	   300000
+#define SILENCES_MAX	   100000
+#define CLIENTS_MAX	   10000
+#define QUEUE_MAX	   1000
+#define MINUTE_MS	   60000
 #define REFUSALS_WINDOW_MS 600000
 
 /* Shared by the loop and the worker that waits; the last of the two frees it. */
@@ -31,7 +31,8 @@ struct callout_waiter {
 	enum recipient_status status;
 };
 
-/* A recipient that got no answer: not asked again for a while, unless the domain's state changes. */
+/* A recipient that got no answer: not asked again for a while, unless the domain's state changes.
+ */
 struct silence {
 	UT_hash_handle hh;
 	char key[CALLOUT_KEY_MAX];
@@ -51,7 +52,8 @@ static void silences_clear(struct callouts *callouts)
 {
 	struct silence *item, *next;
 
-	HASH_ITER (hh, callouts->silences, item, next) {
+	HASH_ITER(hh, callouts->silences, item, next)
+	{
 		HASH_DEL(callouts->silences, item);
 		free(item);
 	}
@@ -94,7 +96,8 @@ static void clients_clear(struct callouts *callouts, bool all)
 	int64_t allowed = callouts->config->recipients.callouts_per_client;
 	struct client_budget *item, *next;
 
-	HASH_ITER (hh, callouts->clients, item, next) {
+	HASH_ITER(hh, callouts->clients, item, next)
+	{
 		if (!all && !budget_is_full(&item->budget, allowed, loop_now_ms()))
 			continue;
 		HASH_DEL(callouts->clients, item);
@@ -169,7 +172,8 @@ static void waiters_tell(struct callouts *callouts, struct callout_question *que
 	struct callout_waiter *waiter, *next;
 
 	pthread_mutex_lock(&callouts->wait_lock);
-	LL_FOREACH_SAFE(question->waiters, waiter, next) {
+	LL_FOREACH_SAFE(question->waiters, waiter, next)
+	{
 		waiter->done = true;
 		waiter->status = status;
 		if (waiter->abandoned)
@@ -429,9 +433,10 @@ void callouts_free(struct callouts *callouts)
 	struct callout_question *question, *next_question;
 	struct callout_line *line, *next_line;
 
-	HASH_ITER (hh, callouts->lines, line, next_line)
-		line_free(line);
-	HASH_ITER (hh, callouts->questions, question, next_question) {
+	HASH_ITER(hh, callouts->lines, line, next_line)
+	line_free(line);
+	HASH_ITER(hh, callouts->questions, question, next_question)
+	{
 		waiters_tell(callouts, question, RECIPIENT_UNKNOWN);
 		HASH_DEL(callouts->questions, question);
 		free(question);

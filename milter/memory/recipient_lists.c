@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "core/mail_address.h"
 
-#define LOOK_EVERY_MS 60000
+#define LOOK_EVERY_MS  60000
 #define SHRINK_PERCENT 20
 #define LINE_MAX_BYTES 1024
 
@@ -51,7 +51,8 @@ static void locals_free(struct local_part **locals)
 {
 	struct local_part *item, *next;
 
-	HASH_ITER (hh, *locals, item, next) {
+	HASH_ITER(hh, *locals, item, next)
+	{
 		HASH_DEL(*locals, item);
 		free(item);
 	}
@@ -142,7 +143,8 @@ static const char *refusal(const struct list *list, const struct list *old, bool
 	if (list->count == 0)
 		return "it has no address of this domain";
 	if (old != NULL && !force && list->count * 100 < old->count * (100 - SHRINK_PERCENT))
-		return "it has over 20 % fewer lines than before; if that is right: backupmxctl reload --force";
+		return "it has over 20 % fewer lines than before; if that is right: backupmxctl "
+		       "reload --force";
 	return NULL;
 }
 
@@ -224,7 +226,8 @@ static void drop_unconfigured(struct recipient_lists *lists)
 {
 	struct list *list, *next;
 
-	HASH_ITER (hh, lists->all, list, next) {
+	HASH_ITER(hh, lists->all, list, next)
+	{
 		const struct config_domain *domain =
 			config_domain_find(lists->config, list->domain);
 
@@ -266,7 +269,8 @@ void recipient_lists_free(struct recipient_lists *lists)
 {
 	struct list *list, *next;
 
-	HASH_ITER (hh, lists->all, list, next) {
+	HASH_ITER(hh, lists->all, list, next)
+	{
 		HASH_DEL(lists->all, list);
 		list_free(list);
 	}
@@ -287,9 +291,9 @@ enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const 
 	HASH_FIND_STR(lists->all, domain, list);
 	if (list != NULL) {
 		HASH_FIND(hh, list->locals, local, strlen(local), item);
-		listed = item != NULL	    ? RECIPIENT_LIST_PRESENT :
-			 list->catch_all ? RECIPIENT_LIST_CATCH_ALL :
-					   RECIPIENT_LIST_ABSENT;
+		listed = item != NULL	   ? RECIPIENT_LIST_PRESENT
+			 : list->catch_all ? RECIPIENT_LIST_CATCH_ALL
+					   : RECIPIENT_LIST_ABSENT;
 	}
 	pthread_rwlock_unlock(&lists->lock);
 	return listed;

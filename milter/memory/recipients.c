@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "core/mail_address.h"
 
-#define COUNT_MAX 100000 /* status stops counting there */
+#define COUNT_MAX	 100000 /* status stops counting there */
 #define CONTROL_SCAN_MAX 1000
 
 struct recipients {
@@ -122,9 +122,8 @@ static bool find_in_lists(struct recipients *recipients, const struct recipient_
 
 /* The recipient's own entry against the domain's: a refusal from before the domain turned catch-all
  * means nothing any more. */
-static void find_in_memory(struct recipients *recipients,
-			   const struct recipient_question *question, const char *local,
-			   struct recipient_found *found)
+static void find_in_memory(struct recipients *recipients, const struct recipient_question *question,
+			   const char *local, struct recipient_found *found)
 {
 	struct recipient_rules rules = rules_of(question->config);
 	struct recipient_record own, domain;
@@ -293,8 +292,7 @@ static bool consider_control(void *arg, const void *key, size_t key_length, cons
 		return false;
 	if (!recipient_record_read(&record, value, value_length) ||
 	    record.kind != RECIPIENT_KIND_VALID || record.verified <= scan->best.verified ||
-	    recipient_status_now(&record, &scan->rules, &scan->question->clock) !=
-		    RECIPIENT_VALID)
+	    recipient_status_now(&record, &scan->rules, &scan->question->clock) != RECIPIENT_VALID)
 		return true;
 	if (!key_local(scan, key, key_length, local, sizeof(local)) || mail_local_is_role(local) ||
 	    strcmp(local, scan->asked) == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Persistent senders in a table of fixed size: buckets of rows, found by a keyed hash, so that nobody
- * outside can choose whom to push out. Untouched pages of it cost nothing. One lock; any thread.
+ * Persistent senders in a table of fixed size: buckets of rows, found by a keyed hash, so that
+ * nobody outside can choose whom to push out. Untouched pages of it cost nothing. One lock; any
+ * thread.
  */
 #include "memory/senders.h"
 
@@ -11,9 +12,9 @@
 
 #include "base/memory.h"
 
-#define BUCKETS 65536
-#define BUCKET_ROWS 16
-#define NETWORKS 65536
+#define BUCKETS		 65536
+#define BUCKET_ROWS	 16
+#define NETWORKS	 65536
 #define ROWS_PER_NETWORK 20000
 
 struct slot {

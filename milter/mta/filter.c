@@ -26,13 +26,14 @@
 #include "base/text.h"
 #include "mta/session.h"
 
-#define TICK_MS 20
-#define DRAIN_MS 1500 /* at the end, for callbacks in flight */
-#define SEND_MS 100   /* and for their answers to be sent */
-#define LISTEN_BACKLOG 512 /* an MTA that restarts connects with all its processes at once */
+#define TICK_MS	       20
+#define DRAIN_MS       1500 /* at the end, for callbacks in flight */
+#define SEND_MS	       100  /* and for their answers to be sent */
+#define LISTEN_BACKLOG 512  /* an MTA that restarts connects with all its processes at once */
 
-static struct gate *the_gate; /* libmilter has one filter per process, and no place for an argument */
-static char *socket_path;     /* of a unix socket, to be removed at the end */
+static struct gate
+	*the_gate;	  /* libmilter has one filter per process, and no place for an argument */
+static char *socket_path; /* of a unix socket, to be removed at the end */
 static pthread_t milter_thread;
 static atomic_bool milter_ended;
 static atomic_bool stopping;
@@ -46,9 +47,9 @@ static atomic_ulong silent_steps;
 
 /* ---- signals ----
  *
- * libmilter runs a thread that takes SIGHUP, SIGTERM and SIGINT by sigwait(3) and stops the filter on
- * each of them. Here SIGHUP reloads, and stopping has an order of its own, so these three are ours: the
- * linker finds this sigwait() before libc's, and it never waits for them. */
+ * libmilter runs a thread that takes SIGHUP, SIGTERM and SIGINT by sigwait(3) and stops the filter
+ * on each of them. Here SIGHUP reloads, and stopping has an order of its own, so these three are
+ * ours: the linker finds this sigwait() before libc's, and it never waits for them. */
 int sigwait(const sigset_t *restrict set, int *restrict signal_number)
 {
 	static const int ours[] = { SIGHUP, SIGTERM, SIGINT };
@@ -94,8 +95,8 @@ static const char *macro(SMFICTX *ctx, const char *name)
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* Postfix says so in {v}. Sendmail's {v} is a number; where it isn't passed on, the interface macros
- * and a queue id as early as MAIL tell it. */
+/* Postfix says so in {v}. Sendmail's {v} is a number; where it isn't passed on, the interface
+ * macros and a queue id as early as MAIL tell it. */
 static bool is_sendmail(SMFICTX *ctx)
 {
 	const char *version = macro(ctx, "v");
@@ -111,8 +112,8 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 			     unsigned long *wanted_actions, unsigned long *wanted_steps,
 			     unsigned long *unused3, unsigned long *unused4)
 {
-	static const unsigned long left_out = SMFIP_NOHELO | SMFIP_NOBODY | SMFIP_NODATA |
-					      SMFIP_NOUNKNOWN | SMFIP_NOEOH;
+	static const unsigned long left_out =
+		SMFIP_NOHELO | SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOEOH;
 	static const unsigned long unanswered = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
 
 	(void)ctx;
@@ -341,8 +342,9 @@ static void sleep_ms(long milliseconds)
 	nanosleep(&time, NULL);
 }
 
-/* Callbacks that waited have been told to stop waiting. libmilter, once told to stop, hangs up without
- * sending what they return: so they get a moment first, and their answers another one to go out. */
+/* Callbacks that waited have been told to stop waiting. libmilter, once told to stop, hangs up
+ * without sending what they return: so they get a moment first, and their answers another one to go
+ * out. */
 static void let_answers_out(void)
 {
 	for (int ticks = DRAIN_MS / TICK_MS; ticks > 0 && atomic_load(&in_flight) > 0; ticks--)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ETRN rounds: a list of jobs with due times, one SMTP session to the MTA while something is due, one
- * command a second. Loop thread only.
+ * ETRN rounds: a list of jobs with due times, one SMTP session to the MTA while something is due,
+ * one command a second. Loop thread only.
  */
 #include "mta/flush.h"
 
@@ -16,9 +16,9 @@
 #include "watch/lookup.h"
 
 #define SPACING_MS 1000
-#define LINGER_MS 2500 /* a session stays open when the next job is due this soon */
+#define LINGER_MS  2500 /* a session stays open when the next job is due this soon */
 #define CONNECT_MS 10000
-#define REPLY_MS 30000
+#define REPLY_MS   30000
 
 static const int64_t rounds_ms[] = { 0, 10000, 120000, 600000 }; /* after the recovery */
 #define ROUNDS (sizeof(rounds_ms) / sizeof(rounds_ms[0]))
@@ -57,8 +57,8 @@ static struct job *earliest(struct flush *flush)
 	struct job *job;
 
 	DL_FOREACH(flush->jobs, job)
-		if (best == NULL || job->due_ms < best->due_ms)
-			best = job;
+	if (best == NULL || job->due_ms < best->due_ms)
+		best = job;
 	return best;
 }
 
@@ -265,8 +265,8 @@ void flush_recovered(void *arg, const char *domain, unsigned long mails)
 	{
 		if (job->round >= ROUNDS || strcmp(job->domain, domain) != 0)
 			continue;
-		/* A latecomer, or down and up again between two rounds. The round after ten seconds is
-		 * soon enough while it is still to come. */
+		/* A latecomer, or down and up again between two rounds. The round after ten seconds
+		 * is soon enough while it is still to come. */
 		job->mails += mails;
 		if (job != flush->current && job->round > 1) {
 			job->round = 0;

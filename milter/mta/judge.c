@@ -115,8 +115,8 @@ static void fill_facts(struct judgement *judgement, int64_t now)
 	facts->state = view->state;
 	facts->recovering = view->recovered != 0 && now - view->recovered < policy->recovery_grace;
 	facts->senders_up = view->senders_up;
-	facts->down_long = view->state == DOMAIN_DOWN &&
-			   now - view->since >= policy->unknown_accept_after;
+	facts->down_long =
+		view->state == DOMAIN_DOWN && now - view->since >= policy->unknown_accept_after;
 	facts->recipient = judgement->found.status;
 	facts->policy = policy->decision;
 }

@@ -12,8 +12,8 @@
 #include "io/secret.h"
 #include "mta/judge.h"
 
-/* Of what a client typed: any real address, and so little that the id at the end of a reply or of a log
- * line is never cut off, even when each character has to be escaped. */
+/* Of what a client typed: any real address, and so little that the id at the end of a reply or of a
+ * log line is never cut off, even when each character has to be escaped. */
 #define ADDRESS_SHOWN_MAX 340
 #define ADDRESS_TYPED_MAX 1024
 
@@ -101,10 +101,10 @@ static void log_verdict(const struct session *session, const struct judgement *j
 			const char *recipient, const char *queue_id, const char *id)
 {
 	const struct verdict *verdict = &judgement->verdict;
-	enum log_level level = verdict->reason == REASON_EXEMPT ||
-						       verdict->reason == REASON_NOT_OURS ?
-				       LOG_LEVEL_DEBUG :
-				       LOG_LEVEL_INFO;
+	enum log_level level =
+		verdict->reason == REASON_EXEMPT || verdict->reason == REASON_NOT_OURS
+			? LOG_LEVEL_DEBUG
+			: LOG_LEVEL_INFO;
 	char address[IP_TEXT_MAX];
 	char line[2048];
 	TEXT_ON(text, line);
@@ -120,7 +120,8 @@ static void log_verdict(const struct session *session, const struct judgement *j
 	}
 	text_add_pair(&text, "reason", decision_reason_name(verdict->reason));
 	text_add_format(&text, " row=%d", verdict->row);
-	text_add_pair(&text, "client", ip_format_literal(&session->client, address, sizeof(address)));
+	text_add_pair(&text, "client",
+		      ip_format_literal(&session->client, address, sizeof(address)));
 	add_path(&text, "from", session->sender_typed);
 	add_path(&text, "to", recipient);
 	text_add_pair(&text, "domain", judgement->domain[0] != '\0' ? judgement->domain : "-");
@@ -217,7 +218,8 @@ void session_header(struct session *session, const char *name)
 
 void session_end(struct session *session, struct session_changes *changes)
 {
-	const char *by = session->mta_name[0] != '\0' ? session->mta_name : session->gate->host_name;
+	const char *by =
+		session->mta_name[0] != '\0' ? session->mta_name : session->gate->host_name;
 
 	changes->remove_tags = session->watched ? session->tags_seen : 0;
 	changes->add_tag = session->tag.recipients > 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From DNS to endpoints: a domain's MX set and configured primaries are looked up, kept over failures,
- * searched for ourselves, and turned into the endpoints to probe. Loop thread only.
+ * From DNS to endpoints: a domain's MX set and configured primaries are looked up, kept over
+ * failures, searched for ourselves, and turned into the endpoints to probe. Loop thread only.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "watch/domain.h"
 
-#define PATCHED_RETRY_SECONDS 60
+#define PATCHED_RETRY_SECONDS	    60
 #define NOTHING_KNOWN_RETRY_SECONDS 10
 
 /* ---- who is who ---- */
@@ -65,8 +65,8 @@ static void member_add(struct domain *domain, struct member_list *list, const st
 
 	if (mx_identity_has_address(&domain->owner->services->identity.self, ip))
 		return; /* never probe ourselves */
-	endpoint = endpoints_use(domain->owner->endpoints, &address, domain,
-				 &domain->settings->probe);
+	endpoint =
+		endpoints_use(domain->owner->endpoints, &address, domain, &domain->settings->probe);
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].endpoint == endpoint) {
 			list->items[i].sets |= sets;
@@ -124,7 +124,8 @@ static void drop_missing(struct domain *domain, const struct member_list *list)
 	free(domain->members);
 }
 
-/* An endpoint that is ourselves is in no set; a better MX that is ourselves may leave nobody better. */
+/* An endpoint that is ourselves is in no set; a better MX that is ourselves may leave nobody
+ * better. */
 static void mark_loops(struct domain *domain)
 {
 	struct wide_identity wide;
@@ -141,9 +142,9 @@ static void mark_loops(struct domain *domain)
 			if (endpoint_health(member->endpoint)->reason == HEALTH_LOOP)
 				member->sets = 0;
 			else if (!is_better_address(&seen, &endpoint_address(member->endpoint)->ip))
-				member->sets &= domain->settings->primary.count > 0 ?
-							DOMAIN_SET_FORWARDING :
-							0;
+				member->sets &= domain->settings->primary.count > 0
+							? DOMAIN_SET_FORWARDING
+							: 0;
 		}
 		mxset_fini(&seen);
 	}
@@ -207,8 +208,8 @@ static bool set_works(const struct mxset *set)
 	return false;
 }
 
-/* The answer says that there is nothing there: no domain, no MX record, or better hosts none of which
- * has an address any more. (Records that name others are a change, not an absence.) */
+/* The answer says that there is nothing there: no domain, no MX record, or better hosts none of
+ * which has an address any more. (Records that name others are a change, not an absence.) */
 static bool is_absence(const struct domain *domain, struct lookup_result *result)
 {
 	if (result->status != DNS_FOUND)
@@ -219,7 +220,9 @@ static bool is_absence(const struct domain *domain, struct lookup_result *result
 
 static const char *absence_name(enum dns_status status)
 {
-	return status == DNS_NO_DOMAIN ? "no-domain" : status == DNS_FOUND ? "no-address" : "no-data";
+	return status == DNS_NO_DOMAIN ? "no-domain"
+	       : status == DNS_FOUND   ? "no-address"
+				       : "no-data";
 }
 
 /* "There is none" must hold for dns_grace before it takes a working set away. */
@@ -276,9 +279,9 @@ static void note_failing(struct domain *domain, bool failing)
 	domain->mx_failing = failing;
 	if (failing)
 		log_warning("dns: domain=%s mx=failed %s", domain->name,
-			    domain->set.standing == MX_STANDING_UNKNOWN ?
-				    "nothing is known of its primaries yet" :
-				    "the last good MX set stays");
+			    domain->set.standing == MX_STANDING_UNKNOWN
+				    ? "nothing is known of its primaries yet"
+				    : "the last good MX set stays");
 	else
 		log_notice("dns: domain=%s mx=answered again", domain->name);
 }

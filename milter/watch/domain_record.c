@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "watch/domain.h"
 
-#define RECORD_MAX 32768
+#define RECORD_MAX     32768
 #define RECORD_VERSION 1
 
 static json_t *set_to_json(const struct mxset *set)
@@ -22,11 +22,12 @@ static json_t *set_to_json(const struct mxset *set)
 		char text[IP_TEXT_MAX];
 
 		for (size_t a = 0; a < host->address_count; a++)
-			json_array_append_new(addresses, json_string(ip_format(&host->addresses[a],
-									       text, sizeof(text))));
-		json_array_append_new(hosts, json_pack("{s:s, s:i, s:o}", "name", host->name,
-						       "preference", (int)host->preference,
-						       "addresses", addresses));
+			json_array_append_new(
+				addresses,
+				json_string(ip_format(&host->addresses[a], text, sizeof(text))));
+		json_array_append_new(hosts,
+				      json_pack("{s:s, s:i, s:o}", "name", host->name, "preference",
+						(int)host->preference, "addresses", addresses));
 	}
 	return hosts;
 }
@@ -36,7 +37,8 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 	size_t h, a;
 	json_t *entry, *address;
 
-	json_array_foreach(hosts, h, entry) {
+	json_array_foreach(hosts, h, entry)
+	{
 		const char *name = NULL;
 		int preference = 0;
 		json_t *addresses = NULL;
@@ -47,7 +49,8 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 		    preference < 0 || preference > UINT16_MAX ||
 		    !mxset_add_host(set, name, (uint16_t)preference))
 			continue;
-		json_array_foreach(addresses, a, address) {
+		json_array_foreach(addresses, a, address)
+		{
 			if (json_is_string(address) && ip_parse(json_string_value(address), &ip))
 				mx_host_add_address(&set->hosts[set->count - 1], &ip);
 		}

@@ -14,10 +14,10 @@
 #include "base/text.h"
 #include "watch/domain.h"
 
-#define SAVE_EVERY_MS 60000
-#define LOOKUPS_AT_ONCE 100	/* at start; the rest follows at this many a second */
+#define SAVE_EVERY_MS	  60000
+#define LOOKUPS_AT_ONCE	  100 /* at start; the rest follows at this many a second */
 #define LATECOMER_SECONDS 60
-#define SUBDOMAINS_MAX 10000	/* of ".parent" sections, taken up because somebody asked */
+#define SUBDOMAINS_MAX	  10000 /* of ".parent" sections, taken up because somebody asked */
 
 /* ---- coming and going ---- */
 
@@ -109,8 +109,8 @@ void domains_free(struct domains *domains)
 {
 	struct domain *domain, *next;
 
-	HASH_ITER (hh, domains->all, domain, next)
-		domain_remove(domain);
+	HASH_ITER(hh, domains->all, domain, next)
+	domain_remove(domain);
 	loop_timer_free(domains->save_timer);
 	endpoints_free(domains->endpoints);
 	pthread_cond_destroy(&domains->changed);
@@ -130,7 +130,8 @@ static bool same_primary(const struct config_domain *a, const struct config_doma
 		const struct config_endpoint *x = &a->primary.items[i];
 		const struct config_endpoint *y = &b->primary.items[i];
 
-		if (strcmp(x->host, y->host) != 0 || !ip_equal(&x->ip, &y->ip) || x->port != y->port)
+		if (strcmp(x->host, y->host) != 0 || !ip_equal(&x->ip, &y->ip) ||
+		    x->port != y->port)
 			return false;
 	}
 	return true;
@@ -151,7 +152,8 @@ static void reconfigure_present(struct domains *domains, struct config *config)
 {
 	struct domain *domain, *next;
 
-	HASH_ITER (hh, domains->all, domain, next) {
+	HASH_ITER(hh, domains->all, domain, next)
+	{
 		const struct config_domain *settings = config_domain_find(config, domain->name);
 
 		if (settings != NULL)

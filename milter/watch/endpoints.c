@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-#define RECORD_MAX 512
+#define RECORD_MAX	      512
 #define FIRST_PROBE_SPREAD_MS 200 /* so that a start with many endpoints is no burst */
 
 struct user {
@@ -36,10 +36,10 @@ struct endpoint {
 	char label[IP_TEXT_MAX];
 	struct user *users;
 	struct health health;
-	int64_t since;	    /* of the state, seconds since 1970 */
-	int64_t last_probe; /* its end, seconds since 1970 */
+	int64_t since;		/* of the state, seconds since 1970 */
+	int64_t last_probe;	/* its end, seconds since 1970 */
 	int64_t last_sample_ms; /* the last sample's end by the monotonic clock */
-	bool probed;	    /* since this start */
+	bool probed;		/* since this start */
 	struct loop_timer *timer;
 	struct smtp_client *session; /* while a probe runs */
 	int64_t started_ms;
@@ -66,10 +66,9 @@ struct endpoints *endpoints_new(struct services *services, endpoint_listener lis
 static void record_save(const struct endpoint *endpoint)
 {
 	char text[RECORD_MAX];
-	json_t *record = json_pack("{s:s, s:s, s:I}", "state",
-				   health_state_name(endpoint->health.state), "reason",
-				   health_reason_name(endpoint->health.reason), "since",
-				   (json_int_t)endpoint->since);
+	json_t *record = json_pack(
+		"{s:s, s:s, s:I}", "state", health_state_name(endpoint->health.state), "reason",
+		health_reason_name(endpoint->health.reason), "since", (json_int_t)endpoint->since);
 	size_t length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
 
 	json_decref(record);
@@ -106,8 +105,8 @@ static struct user *user_find(struct endpoint *endpoint, const void *who)
 	struct user *user;
 
 	LL_FOREACH(endpoint->users, user)
-		if (user->who == who)
-			return user;
+	if (user->who == who)
+		return user;
 	return NULL;
 }
 
@@ -202,9 +201,9 @@ static void log_change(const struct endpoint *endpoint, enum health_state was, i
 	text_add_pair(&text, "was", health_state_name(was));
 	text_add_pair(&text, "reason", health_reason_name(endpoint->health.reason));
 	text_add_format(&text, " after=%llds",
-			(long long)(endpoint->since > 0 && now > endpoint->since ?
-					    now - endpoint->since :
-					    0));
+			(long long)(endpoint->since > 0 && now > endpoint->since
+					    ? now - endpoint->since
+					    : 0));
 	log_info("%s", line);
 }
 
@@ -213,7 +212,7 @@ static void tell_users(struct endpoint *endpoint, bool changed)
 	struct user *user, *next;
 
 	LL_FOREACH_SAFE(endpoint->users, user, next)
-		endpoint->owner->listener(user->who, endpoint, changed);
+	endpoint->owner->listener(user->who, endpoint, changed);
 }
 
 /* Takes a sample into the endpoint's health. Listeners must not drop endpoints in here. */
@@ -247,7 +246,8 @@ static void probe_ended(void *arg, enum health_reason result)
 	log_debug("probe: address=%s result=%s ms=%lld", endpoint->label,
 		  health_reason_name(result), (long long)(loop_now_ms() - endpoint->started_ms));
 	if (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->started_ms) {
-		log_notice("probe: address=%s result=%s counts for nothing: this process was late itself",
+		log_notice("probe: address=%s result=%s counts for nothing: this process was late "
+			   "itself",
 			   endpoint->label, health_reason_name(result));
 		schedule_next(endpoint);
 		return;
@@ -271,7 +271,8 @@ static void probe_reply(void *arg, const struct smtp_reply *reply)
 
 static void probe_start(struct endpoint *endpoint)
 {
-	static const struct smtp_client_handlers handlers = { probe_open, probe_reply, probe_ended };
+	static const struct smtp_client_handlers handlers = { probe_open, probe_reply,
+							      probe_ended };
 	struct services *services = endpoint->owner->services;
 	struct user rules = merged_rules(endpoint);
 	struct smtp_client_settings settings = {
@@ -320,7 +321,7 @@ static void endpoint_free(struct endpoint *endpoint)
 		smtp_client_abort(endpoint->session);
 	HASH_DEL(endpoint->owner->all, endpoint);
 	LL_FOREACH_SAFE(endpoint->users, user, next)
-		free(user);
+	free(user);
 	loop_timer_free(endpoint->timer);
 	free(endpoint);
 }
@@ -391,8 +392,8 @@ void endpoints_free(struct endpoints *endpoints)
 {
 	struct endpoint *endpoint, *next;
 
-	HASH_ITER (hh, endpoints->all, endpoint, next)
-		endpoint_free(endpoint);
+	HASH_ITER(hh, endpoints->all, endpoint, next)
+	endpoint_free(endpoint);
 	free(endpoints);
 }
 

@@ -32,7 +32,7 @@ def test_p7_a_destroyed_memory_is_set_aside(lab):
             file.write(os.urandom(os.path.getsize(path)))
     mark = daemon.mark()
     daemon.start()
-    assert daemon.log_lines(r" error: ", mark), "said nothing about the damage"
+    daemon.wait_for_log(r" error: ", 5, mark)
     daemon.wait_for_state("own.test", "down")
     for local in ("alice", "nobody", "new"):
         reply = daemon.milter().rcpt("<%s@own.test>" % local)

@@ -121,9 +121,9 @@ static bool take_fact(struct decision_facts *facts, const char *word)
 /* The verdict in the words of the table. */
 static void describe(const struct verdict *verdict, char *out, size_t size)
 {
-	int length = snprintf(out, size, "%d %s %s", verdict->row,
-			      decision_action_name(verdict->action),
-			      decision_reason_name(verdict->reason));
+	int length =
+		snprintf(out, size, "%d %s %s", verdict->row, decision_action_name(verdict->action),
+			 decision_reason_name(verdict->reason));
 
 	if (verdict->code != 0)
 		length += snprintf(out + length, size - (size_t)length, " %d %s", verdict->code,
@@ -263,8 +263,8 @@ static void check_p3(const struct decision_facts *facts, const struct verdict *v
 	assert_int_equal(facts->recipient, RECIPIENT_UNKNOWN);
 }
 
-/* P4: a sender who came back often enough is let in while the primary is up, if we know or learn that
- * the recipient exists, and in the end even if not. */
+/* P4: a sender who came back often enough is let in while the primary is up, if we know or learn
+ * that the recipient exists, and in the end even if not. */
 static void check_p4(const struct decision_facts *facts, const struct verdict *verdict)
 {
 	if (facts->exempt || !facts->persistent || !domain_state_is_up(facts->state))
@@ -275,7 +275,8 @@ static void check_p4(const struct decision_facts *facts, const struct verdict *v
 		assert_int_equal(verdict->action, DECISION_ACCEPT);
 }
 
-/* P5: clients and domains that are none of our business are left alone; nothing else is "continue". */
+/* P5: clients and domains that are none of our business are left alone; nothing else is "continue".
+ */
 static void check_p5(const struct decision_facts *facts, const struct verdict *verdict)
 {
 	bool alone = facts->exempt || facts->state == DOMAIN_NOT_OURS ||

@@ -34,9 +34,9 @@ static void play(struct health *health, const char *probes, char *states)
 {
 	for (; *probes != '\0'; probes++, states++) {
 		health_feed(health, &rules, result_of(*probes));
-		*states = health->state == HEALTH_UP	? 'U' :
-			  health->state == HEALTH_DOWN ? 'd' :
-							  '?';
+		*states = health->state == HEALTH_UP	 ? 'U'
+			  : health->state == HEALTH_DOWN ? 'd'
+							 : '?';
 	}
 	*states = '\0';
 }
@@ -120,9 +120,9 @@ static void test_strictest_rules_win(void **state)
 static void test_words(void **state)
 {
 	static const char *const words[] = {
-		"ok",	      "dns-fail",   "refused",	  "timeout",  "unreachable", "no-route",
-		"reset",      "lost",	    "tls-fail",	  "banner-4xx", "banner-5xx",  "ehlo-4xx",
-		"ehlo-5xx",   "protocol",   "loop",	  "canary-refused",
+		"ok",	    "dns-fail", "refused",  "timeout",	      "unreachable", "no-route",
+		"reset",    "lost",	"tls-fail", "banner-4xx",     "banner-5xx",  "ehlo-4xx",
+		"ehlo-5xx", "protocol", "loop",	    "canary-refused",
 	};
 	enum health_reason reason;
 	enum health_state seen;
@@ -143,8 +143,8 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sequences),	   cmocka_unit_test(test_change_is_told_once),
-		cmocka_unit_test(test_intervals),	   cmocka_unit_test(test_strictest_rules_win),
+		cmocka_unit_test(test_sequences), cmocka_unit_test(test_change_is_told_once),
+		cmocka_unit_test(test_intervals), cmocka_unit_test(test_strictest_rules_win),
 		cmocka_unit_test(test_words),
 	};
 

@@ -11,12 +11,13 @@
 
 #include <cmocka.h>
 
-#define START 1700000000LL
-#define HOURS(n) ((n) * 60)
+#define START	 1700000000LL
+#define HOURS(n) ((n)*60)
 
 static const struct persistent_rules rules = { .attempts = 3, .after = 20 * 60 };
 
-/* Feeds attempts (minutes, closed by -1) and returns the index of the one that is let in; -1: none. */
+/* Feeds attempts (minutes, closed by -1) and returns the index of the one that is let in; -1: none.
+ */
 static int let_in_at(const int *minutes)
 {
 	struct persistent_row row = { .first = 0 };
@@ -40,10 +41,14 @@ static void test_attempts(void **state)
 		{ "two are too few, however long", { 0, 600, -1 }, -1 },
 		{ "a usual queue's back-off", { 0, 5, 15, 35, -1 }, 3 },
 		{ "hammering counts once each third of ten minutes",
-		  { 0, 1, 1, 2, 2, 3, 3, -1 }, -1 },
+		  { 0, 1, 1, 2, 2, 3, 3, -1 },
+		  -1 },
 		{ "hammering all the time comes to it in twenty minutes",
-		  { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, -1 }, 10 },
-		{ "after 36 hours it starts anew", { 0, 10, 10 + HOURS(36), 20 + HOURS(36), -1 }, -1 },
+		  { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, -1 },
+		  10 },
+		{ "after 36 hours it starts anew",
+		  { 0, 10, 10 + HOURS(36), 20 + HOURS(36), -1 },
+		  -1 },
 		{ "a day between attempts is patience", { 0, HOURS(24), HOURS(48), -1 }, 2 },
 	};
 
@@ -124,8 +129,10 @@ static void test_client_identity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attempts),	   cmocka_unit_test(test_standing_lasts),
-		cmocka_unit_test(test_clock_that_went_back), cmocka_unit_test(test_one_attempt_rules),
+		cmocka_unit_test(test_attempts),
+		cmocka_unit_test(test_standing_lasts),
+		cmocka_unit_test(test_clock_that_went_back),
+		cmocka_unit_test(test_one_attempt_rules),
 		cmocka_unit_test(test_client_identity),
 	};
 

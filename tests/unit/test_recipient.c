@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #define MINUTE 60LL
-#define HOUR 3600LL
-#define DAY (24 * HOUR)
-#define START 1700000000LL
+#define HOUR   3600LL
+#define DAY    (24 * HOUR)
+#define START  1700000000LL
 
 static const struct recipient_rules rules = { .valid_ttl = 31 * DAY,
 					      .valid_refresh = 7 * DAY,
@@ -172,7 +172,8 @@ static void test_catch_all(void **state)
 {
 	struct world world = world_new();
 	struct recipient_record record = { .kind = RECIPIENT_KIND_CATCH_ALL, .verified = START };
-	struct recipient_record refused = { .kind = RECIPIENT_KIND_NO_CATCH_ALL, .verified = START };
+	struct recipient_record refused = { .kind = RECIPIENT_KIND_NO_CATCH_ALL,
+					    .verified = START };
 
 	(void)state;
 	assert_status(&world, &record, RECIPIENT_CATCH_ALL);
@@ -211,7 +212,8 @@ static void test_what_may_replace_what(void **state)
 				     &learned));
 	assert_true(recipient_learn(&valid, RCPT_VERDICT_INVALID, &rules, &world.clock, &learned));
 	assert_int_equal(learned.kind, RECIPIENT_KIND_INVALID);
-	pass(&world, 32 * DAY, true); /* it doesn't count any more: then there is nothing to protect */
+	pass(&world, 32 * DAY,
+	     true); /* it doesn't count any more: then there is nothing to protect */
 	assert_true(recipient_learn(&valid, RCPT_VERDICT_INVALID_BRIEFLY, &rules, &world.clock,
 				    &learned));
 	assert_true(learned.brief);

@@ -307,7 +307,7 @@ static void test_impossible_place(void **state)
 #define BOTH(test)                                                                                 \
 	{ #test " (lmdb)", test, setup_lmdb, teardown, NULL },                                     \
 	{                                                                                          \
-		#test " (memory)", test, setup_memory, teardown, NULL                              \
+#test " (memory)", test, setup_memory, teardown, NULL                              \
 	}
 
 int main(void)

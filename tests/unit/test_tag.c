@@ -13,8 +13,12 @@
 
 #define SINCE 1795439100LL /* 2026-11-23T13:05:00Z */
 
-static const struct verdict down = { .row = 5, .action = DECISION_ACCEPT, .reason = REASON_PRIMARY_DOWN };
-static const struct verdict catch_all = { .row = 6, .action = DECISION_ACCEPT, .reason = REASON_CATCH_ALL };
+static const struct verdict down = { .row = 5,
+				     .action = DECISION_ACCEPT,
+				     .reason = REASON_PRIMARY_DOWN };
+static const struct verdict catch_all = { .row = 6,
+					  .action = DECISION_ACCEPT,
+					  .reason = REASON_CATCH_ALL };
 
 /* Takes the folds out, as a reader of the message does (RFC 5322 2.2.3). */
 static void unfold(char *value)
@@ -127,7 +131,7 @@ static void test_foreign_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_to_the_letter), cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_to_the_letter),		cmocka_unit_test(test_mixed),
 		cmocka_unit_test(test_since_only_where_shared), cmocka_unit_test(test_folding),
 		cmocka_unit_test(test_foreign_bytes),
 	};

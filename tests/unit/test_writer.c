@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Write-behind: what is queued is seen at once, is on disk after settling, and failures lose no answer. */
+/* Write-behind: what is queued is seen at once, is on disk after settling, and failures lose no
+ * answer. */
 #include "io/writer.h"
 
 #include <errno.h>
