@@ -21,8 +21,11 @@ void flush_configure(struct flush *flush, struct config *config);
 /* The table of domains is made after the flush that it tells of recoveries. */
 void flush_set_domains(struct flush *flush, struct domains *domains);
 
-/* Begins the rounds for a domain for which `mails` were taken. */
+/* What the table of domains tells (watch/domains.h): a recovery begins the rounds, a latecomer
+ * prolongs them, the next outage ends them. */
 void flush_recovered(void *flush, const char *domain, unsigned long mails);
+void flush_latecomer(void *flush, const char *domain);
+void flush_lost(void *flush, const char *domain);
 
 /* One flush now, asked for by an operator; `done` gets the MTA's reply, or NULL and a reason. False
  * when flushing is off (method = none). */

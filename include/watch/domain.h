@@ -51,7 +51,7 @@ struct domain {
 	bool told_not_backup;
 	/* mail taken since it went down */
 	unsigned long mails;
-	bool mails_unsure; /* restarted while it was down: there may be some */
+	bool mails_unsure; /* restarted while it was down, or gone again: there may be some */
 	struct domain_published published;
 	atomic_ulong verdicts[DECISION_ASK + 1];
 };
@@ -60,8 +60,7 @@ struct domains {
 	struct services *services;
 	struct config *config;
 	struct endpoints *endpoints;
-	domains_recovered recovered;
-	void *recovered_arg;
+	struct domains_listener listener;
 	struct loop_timer *save_timer;
 	struct domain *all; /* changed by the loop under `lock` for writing */
 	size_t subdomain_count;

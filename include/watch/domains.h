@@ -33,12 +33,20 @@ struct domain_view {
 	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
 };
 
-/* Told on the loop when a primary is back after down or sick, for a domain for which mail was taken
- * meanwhile (or may have been: the daemon was restarted). */
-typedef void (*domains_recovered)(void *arg, const char *domain, unsigned long mails);
+/* Who hears, on the loop, of the mail that waits for a primary. */
+struct domains_listener {
+	/* The primary is back after down or sick; mail was taken meanwhile (or may have been, with
+	 * `mails` 0: the daemon was restarted). */
+	void (*recovered)(void *arg, const char *domain, unsigned long mails);
+	/* A mail was taken that was welcomed while the primary was still away. */
+	void (*latecomer)(void *arg, const char *domain);
+	/* The primary is away again. */
+	void (*lost)(void *arg, const char *domain);
+	void *arg;
+};
 
 struct domains *domains_new(struct services *services, struct config *config,
-			    domains_recovered recovered, void *arg);
+			    const struct domains_listener *listener);
 void domains_free(struct domains *domains);
 
 /* Brings the domains in line with a new configuration; what didn't change keeps its state. */

@@ -297,13 +297,16 @@ static void start_knowledge(struct daemon *daemon)
 static void start_watching(struct daemon *daemon)
 {
 	struct services *services = &daemon->services;
+	struct domains_listener listener = { .recovered = flush_recovered,
+					     .latecomer = flush_latecomer,
+					     .lost = flush_lost };
 
 	identity_init(&services->identity, daemon->config);
 	use_host_name(daemon);
 	services->clients = smtp_clients_new(services->loop, daemon->tls);
 	daemon->flush = flush_new(services, daemon->config);
-	daemon->gate.domains =
-		domains_new(services, daemon->config, flush_recovered, daemon->flush);
+	listener.arg = daemon->flush;
+	daemon->gate.domains = domains_new(services, daemon->config, &listener);
 	flush_set_domains(daemon->flush, daemon->gate.domains);
 	daemon->gate.callouts =
 		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,

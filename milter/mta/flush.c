@@ -28,7 +28,7 @@ struct job {
 	char domain[MAIL_DOMAIN_MAX + 1];
 	unsigned long mails;
 	int64_t begun_ms;
-	size_t round; /* ROUNDS: an operator's, once */
+	size_t round; /* ROUNDS: the last one; an operator's has only that */
 	int64_t due_ms;
 	flush_done done;
 	void *arg;
@@ -51,13 +51,24 @@ struct flush {
 
 static void run(void *arg);
 
+/* Of those that are due, domains with mail come first: one a second is little after an outage of
+ * all. */
+static bool goes_before(const struct job *a, const struct job *b)
+{
+	int64_t now = loop_now_ms();
+
+	if (a->due_ms <= now && b->due_ms <= now && (a->mails > 0) != (b->mails > 0))
+		return a->mails > 0;
+	return a->due_ms < b->due_ms;
+}
+
 static struct job *earliest(struct flush *flush)
 {
 	struct job *best = NULL;
 	struct job *job;
 
 	DL_FOREACH(flush->jobs, job)
-	if (best == NULL || job->due_ms < best->due_ms)
+	if (best == NULL || goes_before(job, best))
 		best = job;
 	return best;
 }
@@ -115,16 +126,24 @@ static void log_reply(const struct job *job, const struct smtp_reply *reply)
 	log_line(taken ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s", line);
 }
 
+/* What waits has been flushed, unless its primary has gone again meanwhile. */
+static void note_flushed(const struct flush *flush, const char *name)
+{
+	struct domain *domain = domains_find(flush->domains, name);
+
+	if (domain != NULL && domain_state_is_up(domain_view_now(domain, NULL).state))
+		domain_flushed(domain);
+}
+
 static void take_reply(void *arg, const struct smtp_reply *reply)
 {
 	struct flush *flush = arg;
 	struct job *job = flush->current;
-	struct domain *domain = domains_find(flush->domains, job->domain);
 
 	flush->current = NULL;
 	log_reply(job, reply);
-	if (domain != NULL && reply->code >= 200 && reply->code < 300)
-		domain_flushed(domain);
+	if (reply->code >= 200 && reply->code < 300)
+		note_flushed(flush, job->domain);
 	if (job->done != NULL)
 		job->done(job->arg, reply, HEALTH_OK);
 	job_next_round(flush, job);
@@ -254,29 +273,53 @@ static struct job *job_add(struct flush *flush, const char *domain, unsigned lon
 	return job;
 }
 
+static struct job *rounds_of(struct flush *flush, const char *domain)
+{
+	struct job *job;
+
+	DL_FOREACH(flush->jobs, job)
+	if (job->round < ROUNDS && strcmp(job->domain, domain) == 0)
+		return job;
+	return NULL;
+}
+
+/* No more rounds of the recovery before; one that is under way is its last. */
+void flush_lost(void *arg, const char *domain)
+{
+	struct flush *flush = arg;
+	struct job *job = rounds_of(flush, domain);
+
+	if (job == NULL)
+		return;
+	job->round = ROUNDS;
+	if (job == flush->current)
+		return;
+	DL_DELETE(flush->jobs, job);
+	free(job);
+	close_if_idle(flush);
+}
+
 void flush_recovered(void *arg, const char *domain, unsigned long mails)
 {
 	struct flush *flush = arg;
-	struct job *job;
 
 	if (flush->config->flush.method == CONFIG_FLUSH_NONE)
 		return;
-	DL_FOREACH(flush->jobs, job)
-	{
-		if (job->round >= ROUNDS || strcmp(job->domain, domain) != 0)
-			continue;
-		/* A latecomer, or down and up again between two rounds. The round after ten seconds
-		 * is soon enough while it is still to come. */
-		job->mails += mails;
-		if (job != flush->current && job->round > 1) {
-			job->round = 0;
-			job->begun_ms = job->due_ms = loop_now_ms();
-			schedule(flush);
-		}
-		return;
-	}
+	flush_lost(flush, domain);
 	job_add(flush, domain, mails, 0);
 	schedule(flush);
+}
+
+void flush_latecomer(void *arg, const char *domain)
+{
+	struct flush *flush = arg;
+	struct job *job = rounds_of(flush, domain);
+
+	/* the round after ten seconds is soon enough while it is still to come */
+	if (job != NULL && job->round <= 1)
+		job->mails++;
+	else
+		flush_recovered(flush, domain, 1);
 }
 
 bool flush_now(struct flush *flush, const char *domain, flush_done done, void *arg)

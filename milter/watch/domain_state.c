@@ -9,6 +9,9 @@
 #include "base/text.h"
 #include "watch/domain.h"
 
+#define FLUSH_UNSURE_SECONDS 900 /* the last round of flushing is ten minutes after the recovery   \
+				  */
+
 /* What the endpoints of the forwarding set add up to. */
 struct tally {
 	unsigned total;
@@ -150,12 +153,14 @@ static bool is_outage(enum domain_state state)
 }
 
 /* Mail may wait in the MTA's queue for this domain. */
-static void tell_recovered(struct domain *domain)
+static void tell_listener(const struct domain *domain, enum domain_state was)
 {
-	struct domains *domains = domain->owner;
+	const struct domains_listener *listener = &domain->owner->listener;
 
-	if (domain->mails > 0 || domain->mails_unsure)
-		domains->recovered(domains->recovered_arg, domain->name, domain->mails);
+	if (was == DOMAIN_UP)
+		listener->lost(listener->arg, domain->name);
+	if (domain->state == DOMAIN_UP && (domain->mails > 0 || domain->mails_unsure))
+		listener->recovered(listener->arg, domain->name, domain->mails);
 }
 
 static void change_state(struct domain *domain, enum domain_state state, enum health_reason reason,
@@ -170,12 +175,14 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	domain->since = now;
 	up_clock_switch(domain, state == DOMAIN_UP);
 	log_change(domain, was, tally, after);
+	/* gone again so soon: what was flushed may not have got through */
+	if (was == DOMAIN_UP && now - domain->recovered < FLUSH_UNSURE_SECONDS)
+		domain->mails_unsure = true;
 	if (state == DOMAIN_UP && is_outage(was))
 		domain->recovered = now;
 	domain_record_save(domain);
 	domain_publish(domain);
-	if (state == DOMAIN_UP && (is_outage(was) || domain->mails_unsure))
-		tell_recovered(domain);
+	tell_listener(domain, was);
 }
 
 /* In each set the best one up leads; while none is up, all do. */

@@ -84,14 +84,13 @@ static void save_all(void *arg)
 }
 
 struct domains *domains_new(struct services *services, struct config *config,
-			    domains_recovered recovered, void *arg)
+			    const struct domains_listener *listener)
 {
 	struct domains *domains = memory_alloc(sizeof(*domains));
 	pthread_condattr_t monotonic;
 
 	domains->services = services;
-	domains->recovered = recovered;
-	domains->recovered_arg = arg;
+	domains->listener = *listener;
 	domains->endpoints = endpoints_new(services, domain_endpoint_sampled);
 	pthread_rwlock_init(&domains->lock, NULL);
 	pthread_mutex_init(&domains->wait_lock, NULL);
@@ -322,7 +321,7 @@ static void take_mail(void *arg)
 			domain_record_save(domain);
 	} else if (domain != NULL && loop_wall_seconds() - domain->recovered < LATECOMER_SECONDS) {
 		/* it was welcomed while the primary was still away: the flush may have missed it */
-		counted->domains->recovered(counted->domains->recovered_arg, domain->name, 1);
+		domain->owner->listener.latecomer(domain->owner->listener.arg, domain->name);
 	}
 	free(counted);
 }

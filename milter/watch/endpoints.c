@@ -36,13 +36,12 @@ struct endpoint {
 	char label[IP_TEXT_MAX];
 	struct user *users;
 	struct health health;
-	int64_t since;		/* of the state, seconds since 1970 */
-	int64_t last_probe;	/* its end, seconds since 1970 */
-	int64_t last_sample_ms; /* the last sample's end by the monotonic clock */
-	bool probed;		/* since this start */
+	int64_t since;	    /* of the state, seconds since 1970 */
+	int64_t last_probe; /* its end, seconds since 1970 */
+	int64_t began_ms;   /* the last sample's beginning: intervals run from start to start */
+	bool probed;	    /* since this start */
 	struct loop_timer *timer;
-	struct smtp_client *session; /* while a probe runs */
-	int64_t started_ms;
+	struct smtp_client *session;	/* while a probe runs */
 	char helo[MAIL_DOMAIN_MAX + 1]; /* of the running probe */
 };
 
@@ -158,8 +157,10 @@ static void schedule_next(struct endpoint *endpoint)
 {
 	struct user rules = merged_rules(endpoint);
 	int64_t seconds = health_interval(&endpoint->health, &rules.rules, rules.leading);
+	int64_t due = endpoint->began_ms + jittered(seconds * 1000, rules.jitter);
+	int64_t wait = due - loop_now_ms();
 
-	loop_timer_start(endpoint->timer, jittered(seconds * 1000, rules.jitter));
+	loop_timer_start(endpoint->timer, wait > 0 ? wait : 0);
 }
 
 void endpoint_probe_soon(struct endpoint *endpoint)
@@ -169,7 +170,7 @@ void endpoint_probe_soon(struct endpoint *endpoint)
 
 	if (endpoint->session != NULL || endpoint->users == NULL)
 		return;
-	earliest = endpoint->last_sample_ms + merged_rules(endpoint).rules.fast_interval * 1000;
+	earliest = endpoint->began_ms + merged_rules(endpoint).rules.fast_interval * 1000;
 	if (!endpoint->probed || earliest <= now)
 		loop_timer_start(endpoint->timer, 0);
 	else
@@ -223,7 +224,6 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 	int64_t now = loop_wall_seconds();
 	bool changed = health_feed(&endpoint->health, &rules.rules, result);
 
-	endpoint->last_sample_ms = loop_now_ms();
 	endpoint->last_probe = now;
 	endpoint->probed = true;
 	if (changed) {
@@ -244,8 +244,8 @@ static void probe_ended(void *arg, enum health_reason result)
 	if (endpoint->users == NULL)
 		return; /* nobody wants to know any more; the timer is set */
 	log_debug("probe: address=%s result=%s ms=%lld", endpoint->label,
-		  health_reason_name(result), (long long)(loop_now_ms() - endpoint->started_ms));
-	if (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->started_ms) {
+		  health_reason_name(result), (long long)(loop_now_ms() - endpoint->began_ms));
+	if (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->began_ms) {
 		log_notice("probe: address=%s result=%s counts for nothing: this process was late "
 			   "itself",
 			   endpoint->label, health_reason_name(result));
@@ -287,19 +287,20 @@ static void probe_start(struct endpoint *endpoint)
 	};
 
 	text_copy(endpoint->helo, sizeof(endpoint->helo), rules.helo);
-	endpoint->started_ms = loop_now_ms();
+	endpoint->began_ms = loop_now_ms();
 	endpoint->session = smtp_client_start(services->clients, &settings, &handlers, endpoint);
 }
 
 void endpoint_saw_answer(struct endpoint *endpoint)
 {
 	/* what speaks for the state it has needs no sample; the next probe is time enough */
-	if (endpoint->users == NULL ||
+	if (endpoint->users == NULL || endpoint->session != NULL ||
 	    (endpoint->health.state == HEALTH_UP && endpoint->health.streak == 0))
 		return;
-	if (loop_now_ms() - endpoint->last_sample_ms >=
-	    merged_rules(endpoint).rules.fast_interval * 1000)
-		take_sample(endpoint, HEALTH_OK);
+	if (loop_now_ms() - endpoint->began_ms < merged_rules(endpoint).rules.fast_interval * 1000)
+		return;
+	endpoint->began_ms = loop_now_ms();
+	take_sample(endpoint, HEALTH_OK);
 }
 
 /* ---- coming and going ---- */
