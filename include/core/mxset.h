@@ -15,7 +15,7 @@
 #include "core/mail_address.h"
 
 /* More hosts or addresses than these in one answer are left out: no real domain has them. */
-#define MXSET_HOSTS_MAX	    32
+#define MXSET_HOSTS_MAX	    128
 #define MXSET_ADDRESSES_MAX 16 /* of one host */
 
 enum mx_role {

@@ -21,7 +21,7 @@ struct smtp_enhanced { /* RFC 3463; class 0: there is none */
 struct smtp_reply {
 	int code;			 /* 200 to 599 */
 	struct smtp_enhanced enhanced;	 /* of the last line: leading, or as "(#x.y.z)" in its text;
-					    only with a class that fits the code's first digit */
+					    its class may contradict the code */
 	char text[SMTP_REPLY_TEXT_MAX];	 /* of the last line, after code and enhanced code; cut to
 					    fit,  printable (base/text.h) */
 	char first[SMTP_REPLY_TEXT_MAX]; /* of the first line: a banner's host name is in it */

@@ -7,8 +7,10 @@
 #include <stdbool.h>
 
 /* Takes the lock file in the state directory (made when missing). Returns a descriptor to keep
- * open, or -1 with errno: EWOULDBLOCK when another instance holds it. */
-int process_lock(const char *state_dir);
+ * open, or -1 with errno: EWOULDBLOCK when another instance holds it. *crashed: the one before
+ * didn't come to process_unlock(). */
+int process_lock(const char *state_dir, bool *crashed);
+void process_unlock(int lock);
 
 /* Makes the directory that `path` is in, when it is missing (one level). */
 void process_make_parent(const char *path);

@@ -56,8 +56,12 @@ struct store_methods {
 
 /* Opens the LMDB file `path` (made when missing, mode 0600). One that can't be read is renamed to
  * "PATH.corrupt-TIME" and an empty one is begun; *set_aside tells. NULL and a phrase in *why when
- * even that fails. Open it after any fork, once per process. */
-struct store *store_lmdb_open(const char *path, size_t map_size, bool *set_aside, const char **why);
+ * even that fails. With `check` every record is read once first, in a child process, because LMDB
+ * trusts what it maps: damage in the middle of a file is a signal, not an error code. (A small file
+ * is checked always.) So call it before any thread is started; and after any fork that is to stay,
+ * once per process. */
+struct store *store_lmdb_open(const char *path, size_t map_size, bool check, bool *set_aside,
+			      const char **why);
 struct store *store_memory_new(void);
 
 /* Copies the value. STORE_FAILED also when it is larger than `size`. Any thread. */

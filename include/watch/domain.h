@@ -36,6 +36,7 @@ struct domain {
 	bool mx_answered, primary_answered; /* at least once, or remembered */
 	bool mx_failing;		    /* the last question got no answer; said already */
 	int64_t gone_since; /* DNS has said since then that the working set is gone; 0: it hasn't */
+	int64_t primary_gone_since; /* likewise for the configured primaries' names */
 	/* endpoints */
 	struct domain_member *members;
 	size_t member_count;
@@ -79,6 +80,9 @@ int64_t domain_up_clock(const struct domain *domain);
 
 /* domain_dns.c */
 void domain_dns_start(struct domain *domain, int64_t delay_ms);
+/* The same, forgetting the questions that are open: their answers would come from another resolver.
+ */
+void domain_dns_restart(struct domain *domain, int64_t delay_ms);
 void domain_dns_stop(struct domain *domain);
 void domain_primary_changed(struct domain *domain);
 /* Finds ourselves in the set anew and registers with the endpoints that come out of it. */

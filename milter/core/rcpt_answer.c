@@ -40,9 +40,12 @@ static bool is_code(const struct smtp_enhanced *enhanced, unsigned subject, unsi
 	return enhanced->class != 0 && enhanced->subject == subject && enhanced->detail == detail;
 }
 
-/* X.1.1: no such mailbox. X.1.6: it has moved away. X.1.10: it is none, by Exchange. */
+/* 5.1.1: no such mailbox. 5.1.6: it has moved away. 5.1.10: it is none, by Exchange. Another class
+ * contradicts the reply's code: such a host says nothing that could be relied on. */
 static bool is_mailbox_code(const struct smtp_enhanced *enhanced)
 {
+	if (enhanced->class != 5)
+		return false;
 	return is_code(enhanced, 1, 1) || is_code(enhanced, 1, 6) || is_code(enhanced, 1, 10);
 }
 

@@ -84,12 +84,12 @@ static bool ends_code(struct piece rest)
 	       !(is_alnum(rest.start[0]) || (unsigned char)rest.start[0] >= 0x80);
 }
 
-static bool find_leading(struct piece *text, int class, struct smtp_enhanced *enhanced)
+static bool find_leading(struct piece *text, struct smtp_enhanced *enhanced)
 {
 	struct smtp_enhanced found;
 	size_t length = read_enhanced(*text, &found);
 
-	if (length == 0 || found.class != class || !ends_code(behind(*text, length)))
+	if (length == 0 || !ends_code(behind(*text, length)))
 		return false;
 	*enhanced = found;
 	*text = behind(*text, length);
@@ -100,7 +100,7 @@ static bool find_leading(struct piece *text, int class, struct smtp_enhanced *en
 }
 
 /* qmail's way: "(#5.1.1)" anywhere. */
-static bool find_in_text(struct piece text, int class, struct smtp_enhanced *enhanced)
+static bool find_in_text(struct piece text, struct smtp_enhanced *enhanced)
 {
 	for (; text.length > 2; text = behind(text, 1)) {
 		struct smtp_enhanced found;
@@ -111,10 +111,8 @@ static bool find_in_text(struct piece text, int class, struct smtp_enhanced *enh
 		length = read_enhanced(behind(text, 2), &found);
 		if (length == 0 || 2 + length >= text.length || text.start[2 + length] != ')')
 			continue;
-		if (found.class == class) {
-			*enhanced = found;
-			return true;
-		}
+		*enhanced = found;
+		return true;
 	}
 	return false;
 }
@@ -191,10 +189,8 @@ static void keep_text(struct piece text, char *buffer, size_t size)
 
 static void finish_reply(struct smtp_reply *reply, struct piece text)
 {
-	int class = reply->code / 100;
-
-	if (!find_leading(&text, class, &reply->enhanced))
-		(void)find_in_text(text, class, &reply->enhanced);
+	if (!find_leading(&text, &reply->enhanced))
+		(void)find_in_text(text, &reply->enhanced);
 	keep_text(text, reply->text, sizeof(reply->text));
 }
 

@@ -34,6 +34,7 @@ struct daemon {
 	struct daemon_options options;
 	struct config *config;
 	int lock;
+	bool crashed; /* the instance before did */
 	struct services services;
 	struct tls *tls;
 	struct store *store;
@@ -53,7 +54,7 @@ static int start_lock(struct daemon *daemon)
 	const char *socket = daemon->config->milter.socket;
 	const char *colon = strchr(socket, ':');
 
-	daemon->lock = process_lock(daemon->config->milter.state_dir);
+	daemon->lock = process_lock(daemon->config->milter.state_dir, &daemon->crashed);
 	if (daemon->lock < 0 && errno == EWOULDBLOCK) {
 		log_error("daemon: another instance holds the lock in %s",
 			  daemon->config->milter.state_dir);
@@ -91,14 +92,14 @@ static struct dns *dns_start(struct loop *loop, const struct config *config)
 
 /* The file on disk; or, where that can't be had, memory that is gone at exit: we go on answering.
  */
-static struct store *store_start(const struct config *config)
+static struct store *store_start(const struct config *config, bool check)
 {
 	char *path = memory_format("%s/backupmx.mdb", config->milter.state_dir);
 	size_t map = (size_t)config->recipients.max_entries * BYTES_PER_ENTRY;
 	const char *why = "";
 	bool set_aside;
 	struct store *store =
-		store_lmdb_open(path, map > MAP_MIN ? map : MAP_MIN, &set_aside, &why);
+		store_lmdb_open(path, map > MAP_MIN ? map : MAP_MIN, check, &set_aside, &why);
 
 	if (store == NULL) {
 		log_error("store: cannot open %s: %s; what is learned now is lost at the next stop",
@@ -361,7 +362,7 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 		*exit_code = EX_OSERR;
 		return NULL;
 	}
-	daemon->store = store_start(config);
+	daemon->store = store_start(config, daemon->crashed);
 	start_knowledge(daemon);
 	start_watching(daemon);
 	*exit_code = start_doors(daemon);
@@ -394,6 +395,7 @@ void daemon_stop(struct daemon *daemon)
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");
 		writer_settle(services->writer);
+		process_unlock(daemon->lock);
 		return;
 	}
 	callouts_free(daemon->gate.callouts);
@@ -412,6 +414,6 @@ void daemon_stop(struct daemon *daemon)
 	identity_fini(&services->identity);
 	loop_free(services->loop);
 	config_put(daemon->config);
-	close(daemon->lock);
+	process_unlock(daemon->lock);
 	free(daemon);
 }

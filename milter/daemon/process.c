@@ -21,7 +21,25 @@
 
 static int ready_pipe = -1; /* to the parent that waits */
 
-int process_lock(const char *state_dir)
+/* Who holds the lock leaves a mark in the file, and takes it away at an orderly end. */
+static bool leave_mark(int fd)
+{
+	char mark;
+	bool was_there = read(fd, &mark, 1) == 1;
+
+	if (!was_there && write(fd, "1", 1) != 1)
+		log_warning("daemon: cannot write to the lock file: %s", strerror(errno));
+	return was_there;
+}
+
+void process_unlock(int lock)
+{
+	if (ftruncate(lock, 0) != 0)
+		log_warning("daemon: cannot write to the lock file: %s", strerror(errno));
+	close(lock);
+}
+
+int process_lock(const char *state_dir, bool *crashed)
 {
 	char *path = memory_format("%s/lock", state_dir);
 	int fd;
@@ -39,6 +57,7 @@ int process_lock(const char *state_dir)
 		errno = error;
 	}
 	error = errno;
+	*crashed = fd >= 0 && leave_mark(fd);
 	free(path);
 	errno = error;
 	return fd;

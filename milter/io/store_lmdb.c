@@ -9,17 +9,21 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 
-#define READERS_MAX 1024
+#define READERS_MAX	     1024
+#define CHECK_SECONDS	     60
+#define ALWAYS_CHECKED_BYTES (64L << 20) /* a matter of milliseconds: checked at every start */
 
 struct store_lmdb {
 	struct store store;
@@ -232,12 +236,13 @@ static int try_open(struct store_lmdb *lmdb, const char *path, size_t map_size)
 	return 0;
 }
 
-/* Damage, as opposed to a disk or a permission that an administrator can mend in place. */
+/* Damage, as opposed to a disk or a permission that an administrator can mend in place: LMDB's own
+ * codes are negative, and all but these two speak of what is in the file. */
 static bool is_damage(int code)
 {
-	return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH ||
-	       code == MDB_PAGE_NOTFOUND || code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
-	       code == MDB_BAD_DBI || code == EIO || code == EINVAL;
+	if (code == MDB_READERS_FULL || code == MDB_MAP_FULL)
+		return false;
+	return code < 0 || code == EIO || code == EINVAL;
 }
 
 static bool set_file_aside(const char *path)
@@ -257,12 +262,71 @@ static bool set_file_aside(const char *path)
 	return done;
 }
 
-struct store *store_lmdb_open(const char *path, size_t map_size, bool *set_aside, const char **why)
+static bool touch(void *sum, const void *key, size_t key_length, const void *value,
+		  size_t value_length)
+{
+	const unsigned char *bytes = key;
+
+	for (size_t i = 0; i < key_length; i++)
+		*(volatile unsigned *)sum += bytes[i];
+	bytes = value;
+	for (size_t i = 0; i < value_length; i++)
+		*(volatile unsigned *)sum += bytes[i];
+	return true;
+}
+
+/* The child's part: reads all there is. Damage may end it by a signal, or keep it busy for ever. */
+static _Noreturn void read_all_and_exit(const char *path, size_t map_size)
+{
+	static const int deadly[] = { SIGSEGV, SIGBUS, SIGABRT, SIGALRM };
+	struct store_lmdb lmdb = { .store = { .methods = &lmdb_methods } };
+	unsigned sum = 0;
+	int code;
+
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		signal(deadly[i], SIG_DFL);
+	alarm(CHECK_SECONDS);
+	code = try_open(&lmdb, path, map_size);
+	if (code != 0) /* the parent will see that for itself, and judge it */
+		_exit(0);
+	for (int table = 0; table < STORE_TABLE_COUNT && code == 0; table++)
+		code = lmdb_scan(&lmdb.store, (enum store_table)table, NULL, 0, touch, &sum);
+	_exit(code == 0 ? 0 : 1);
+}
+
+/* False when the file can be opened, but not read to its end. */
+static bool survives_reading(const char *path, size_t map_size)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0)
+		read_all_and_exit(path, map_size);
+	if (child < 0) /* then it has to be trusted */
+		return true;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return true;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool wants_check(const char *path, bool check)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && (check || status.st_size <= ALWAYS_CHECKED_BYTES);
+}
+
+struct store *store_lmdb_open(const char *path, size_t map_size, bool check, bool *set_aside,
+			      const char **why)
 {
 	struct store_lmdb *lmdb = memory_alloc(sizeof(*lmdb));
-	int code = try_open(lmdb, path, map_size);
+	int code;
 
 	*set_aside = false;
+	if (wants_check(path, check) && !survives_reading(path, map_size))
+		*set_aside = set_file_aside(path);
+	code = try_open(lmdb, path, map_size);
 	if (is_damage(code) && set_file_aside(path)) {
 		*set_aside = true;
 		code = try_open(lmdb, path, map_size);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "base/log.h"
@@ -115,12 +116,26 @@ static void take_line(struct list *list, char *line)
 		take_word(list, word);
 }
 
-/* Reads the file into an empty list. 0 or -errno. */
-static int list_read(struct list *list)
+/* A line that doesn't fit is no address: it is passed over whole, its later parts as well. */
+static void read_lines(struct list *list, FILE *file)
 {
 	char line[LINE_MAX_BYTES];
+	bool inside = false; /* of a line too long */
+
+	while (fgets(line, sizeof(line), file) != NULL) {
+		bool whole = strchr(line, '\n') != NULL || feof(file);
+
+		if (!inside && whole)
+			take_line(list, line);
+		inside = !whole;
+	}
+}
+
+/* Reads the file into an empty list. 0 or -errno. */
+static int list_read(struct list *list, const char *path)
+{
 	struct stat status;
-	FILE *file = fopen(list->path, "re");
+	FILE *file = fopen(path, "re");
 	int error = 0;
 
 	if (file == NULL)
@@ -129,12 +144,73 @@ static int list_read(struct list *list)
 		list->changed = status.st_mtim;
 		list->size = status.st_size;
 	}
-	while (fgets(line, sizeof(line), file) != NULL)
-		take_line(list, line);
+	read_lines(list, file);
 	if (ferror(file))
 		error = -EIO;
 	fclose(file);
 	return error;
+}
+
+/* ---- the last good list, kept over restarts ---- */
+
+static char *kept_path(const struct recipient_lists *lists, const char *domain)
+{
+	return memory_format("%s/recipients_file.%s", lists->config->milter.state_dir, domain);
+}
+
+static bool write_list(const struct list *list, FILE *file)
+{
+	const struct local_part *item;
+
+	if (list->catch_all)
+		fprintf(file, "@%s\n", list->domain);
+	for (item = list->locals; item != NULL; item = item->hh.next)
+		fprintf(file, "%s@%s\n", item->name, list->domain);
+	return fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
+}
+
+static void list_keep(const struct recipient_lists *lists, const struct list *list)
+{
+	char *path = kept_path(lists, list->domain);
+	char *fresh = memory_format("%s.new", path);
+	FILE *file = fopen(fresh, "we");
+	bool written = file != NULL && write_list(list, file);
+
+	if (file != NULL)
+		written = fclose(file) == 0 && written;
+	if (!written || rename(fresh, path) != 0)
+		log_warning("recipients: domain=%s the list cannot be kept for the next start: %s",
+			    list->domain, strerror(errno));
+	free(fresh);
+	free(path);
+}
+
+static struct list *list_new(const struct recipient_lists *lists,
+			     const struct config_domain *domain)
+{
+	struct list *list = memory_alloc(sizeof(*list));
+
+	list->domain = memory_string(domain->name);
+	list->path = memory_string(domain->recipients_file);
+	list->fold = lists->config->recipients.local_part_case == CONFIG_CASE_FOLD;
+	return list;
+}
+
+/* What was good when the daemon ran before; NULL when there is nothing. */
+static struct list *list_kept(const struct recipient_lists *lists,
+			      const struct config_domain *domain)
+{
+	struct list *list = list_new(lists, domain);
+	char *path = kept_path(lists, domain->name);
+	int error = list_read(list, path);
+
+	free(path);
+	if (error == 0 && list->count > 0) {
+		list->size = -1; /* it was never this file: look at it again */
+		return list;
+	}
+	list_free(list);
+	return NULL;
 }
 
 /* Why a list that was read can't replace the one in use; NULL when it can. */
@@ -170,19 +246,18 @@ static struct list *list_find(struct recipient_lists *lists, const char *domain)
 static void load(struct recipient_lists *lists, const struct config_domain *domain, bool force)
 {
 	struct list *old = list_find(lists, domain->name);
-	struct list *list = memory_alloc(sizeof(*list));
+	struct list *list = list_new(lists, domain);
 	const char *why;
-	int error;
+	int error = list_read(list, list->path);
 
-	list->domain = memory_string(domain->name);
-	list->path = memory_string(domain->recipients_file);
-	list->fold = lists->config->recipients.local_part_case == CONFIG_CASE_FOLD;
-	error = list_read(list);
+	if (old == NULL && (old = list_kept(lists, domain)) != NULL)
+		list_put(lists, old, NULL);
 	why = error != 0 ? strerror(-error) : refusal(list, old, force);
 	if (why == NULL) {
 		log_info("recipients: domain=%s file=%s entries=%zu", list->domain, list->path,
 			 list->count);
 		list_put(lists, list, old);
+		list_keep(lists, list);
 		return;
 	}
 	log_error("recipients: domain=%s file=%s refused: %s; %s", list->domain, list->path, why,

@@ -316,16 +316,47 @@ static void mx_ask(void *arg)
 
 /* ---- configured primaries ---- */
 
+static bool has_address(const struct mxset *set)
+{
+	for (size_t h = 0; h < set->count; h++)
+		if (set->hosts[h].address_count > 0)
+			return true;
+	return false;
+}
+
+/* The names of a working set give no address any more: that must hold as well. */
+static bool primary_still_in_grace(struct domain *domain, const struct mxset *seen)
+{
+	int64_t now = loop_wall_seconds();
+
+	if (has_address(seen) || !has_address(&domain->primary)) {
+		domain->primary_gone_since = 0;
+		return false;
+	}
+	if (domain->primary_gone_since == 0 || domain->primary_gone_since > now) {
+		domain->primary_gone_since = now;
+		log_warning("dns: domain=%s primary=no-address the last good addresses are kept "
+			    "for %llds",
+			    domain->name, (long long)domain->owner->config->dns.dns_grace);
+	}
+	return now - domain->primary_gone_since < domain->owner->config->dns.dns_grace;
+}
+
 static void primary_done(void *arg, struct lookup_result *result)
 {
 	struct domain *domain = arg;
+	int64_t again = result->ttl;
 
 	domain->primary_lookup = NULL;
 	domain->primary_answered = true;
-	mxset_fini(&domain->primary);
-	domain->primary = result->set;
-	memset(&result->set, 0, sizeof(result->set));
-	loop_timer_start(domain->primary_timer, result->ttl * 1000);
+	if (!primary_still_in_grace(domain, &result->set)) {
+		mxset_fini(&domain->primary);
+		domain->primary = result->set;
+		memset(&result->set, 0, sizeof(result->set));
+	}
+	if (domain->primary_gone_since != 0 || !has_address(&domain->primary))
+		again = DNS_TTL_FLOOR;
+	loop_timer_start(domain->primary_timer, again * 1000);
 	domain_members_update(domain);
 	domain_record_save(domain);
 	domain_evaluate(domain);
@@ -377,12 +408,23 @@ void domain_dns_start(struct domain *domain, int64_t delay_ms)
 		loop_timer_start(domain->primary_timer, delay_ms);
 }
 
-void domain_dns_stop(struct domain *domain)
+static void cancel_lookups(struct domain *domain)
 {
 	lookup_cancel(domain->mx_lookup);
 	lookup_cancel(domain->primary_lookup);
+	domain->mx_lookup = domain->primary_lookup = NULL;
+}
+
+void domain_dns_restart(struct domain *domain, int64_t delay_ms)
+{
+	cancel_lookups(domain);
+	domain_dns_start(domain, delay_ms);
+}
+
+void domain_dns_stop(struct domain *domain)
+{
+	cancel_lookups(domain);
 	loop_timer_free(domain->mx_timer);
 	loop_timer_free(domain->primary_timer);
 	domain->mx_timer = domain->primary_timer = NULL;
-	domain->mx_lookup = domain->primary_lookup = NULL;
 }

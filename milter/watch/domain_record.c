@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "watch/domain.h"
 
-#define RECORD_MAX     32768
+#define RECORD_MAX     131072
 #define RECORD_VERSION 1
 
 static json_t *set_to_json(const struct mxset *set)

@@ -9,8 +9,9 @@
 #include "base/text.h"
 #include "watch/domain.h"
 
-#define FLUSH_UNSURE_SECONDS 900 /* the last round of flushing is ten minutes after the recovery   \
-				  */
+#define FLUSH_UNSURE_SECONDS                                                                       \
+	900 /* the last round of flushing is ten minutes after the recovery                        \
+	     */
 
 /* What the endpoints of the forwarding set add up to. */
 struct tally {

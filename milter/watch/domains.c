@@ -196,7 +196,7 @@ void domains_look_again(struct domains *domains)
 	for (domain = domains->all; domain != NULL; domain = domain->hh.next) {
 		domain_members_update(domain);
 		domain_evaluate(domain);
-		domain_dns_start(domain, asked++ * 1000 / LOOKUPS_AT_ONCE);
+		domain_dns_restart(domain, asked++ * 1000 / LOOKUPS_AT_ONCE);
 	}
 }
 

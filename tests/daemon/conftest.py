@@ -54,6 +54,12 @@ class Lab:
             "dns": {"timeout": "1s"},
         }
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     # -- peers
 
     def server(self, name, address=None, port=None, **script):
@@ -105,17 +111,15 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path):
-    lab = Lab(tmp_path)
-    yield lab
-    lab.close()
+    with Lab(tmp_path) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")
 def module_lab(tmp_path_factory):
     """One lab for a whole module: tests that share it don't change what others look at."""
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    yield lab
-    lab.close()
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 # The flush on recovery (DESIGN section 3, "Flush"): which domains the own MTA is told to deliver,
 # how often, and what is logged of its answers. The MTA is a scripted server with ETRN.
 
+import contextlib
 import time
 
 import pytest
@@ -130,21 +131,20 @@ TROUBLES = {
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     """A world for each kind of trouble, all in the same outage and recovery."""
-    labs = {name: Lab(tmp_path_factory.mktemp(name)) for name in TROUBLES}
-    worlds = {name: World(labs[name], **script) for name, script in TROUBLES.items()}
-    for world in worlds.values():
-        world.stop()
-    for world in worlds.values():
-        world.down()
-        world.take(1)
-    for world in worlds.values():
-        world.start()
-    for world in worlds.values():
-        world.up()
-        eventually(lambda w=world: w.mta.sessions, 5)
-    yield worlds
-    for lab in labs.values():
-        lab.close()
+    with contextlib.ExitStack() as labs:
+        worlds = {name: World(labs.enter_context(Lab(tmp_path_factory.mktemp(name))), **script)
+                  for name, script in TROUBLES.items()}
+        for world in worlds.values():
+            world.stop()
+        for world in worlds.values():
+            world.down()
+            world.take(1)
+        for world in worlds.values():
+            world.start()
+        for world in worlds.values():
+            world.up()
+            eventually(lambda w=world: w.mta.sessions, 5)
+        yield worlds
 
 
 def flushed(world):

@@ -7,6 +7,7 @@
 # Every stop looks for reports of the sanitizers, on stderr and in the files that a `log_path` of
 # the sanitizers' options names; a report fails the test, whatever else the daemon did right.
 
+import atexit
 import contextlib
 import glob
 import json
@@ -66,6 +67,17 @@ def merged(*parts):
         for section, keys in part.items():
             out.setdefault(section, {}).update(keys)
     return out
+
+
+_started = []
+
+
+@atexit.register
+def _end_what_is_left():
+    """A test that failed in an odd place leaves no daemon behind."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
 
 
 class LogWatch:
@@ -180,6 +192,7 @@ class Daemon:
             [program("backupmx-milter"), *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self._environment(),
             preexec_fn=ignore if self.ignore_signals else None)
+        _started.append(self.process)
         self._reader = self.log.follow(self.process.stderr, self.log_file)
         return self.process
 

@@ -28,7 +28,7 @@ static struct store *open_lmdb(void)
 {
 	const char *why = NULL;
 	bool aside = true;
-	struct store *store = store_lmdb_open(path, MAP_SIZE, &aside, &why);
+	struct store *store = store_lmdb_open(path, MAP_SIZE, true, &aside, &why);
 
 	if (store == NULL)
 		fail_msg("cannot open %s: %s", path, why);
@@ -242,7 +242,7 @@ static void assert_set_aside(void)
 {
 	const char *why = NULL;
 	bool aside = false;
-	struct store *store = store_lmdb_open(path, MAP_SIZE, &aside, &why);
+	struct store *store = store_lmdb_open(path, MAP_SIZE, true, &aside, &why);
 	struct store_op op = put(STORE_META, "key", "value");
 
 	assert_non_null(store);
@@ -279,6 +279,25 @@ static void test_truncated_file_is_set_aside(void **state)
 	assert_set_aside();
 }
 
+/* LMDB itself would end the process by a signal at such a file. */
+static void test_garbage_in_the_middle_is_set_aside(void **state)
+{
+	char garbage[4096];
+	struct stat status;
+	int fd;
+
+	(void)state;
+	empty_folder();
+	fill_some();
+	memset(garbage, 0x5a, sizeof(garbage));
+	assert_int_equal(stat(path, &status), 0);
+	fd = open(path, O_WRONLY);
+	for (off_t at = 8192; at < status.st_size; at += (off_t)sizeof(garbage))
+		assert_int_equal(pwrite(fd, garbage, sizeof(garbage), at), sizeof(garbage));
+	close(fd);
+	assert_set_aside();
+}
+
 static void test_zero_meta_pages_are_set_aside(void **state)
 {
 	static const char zeros[8192];
@@ -299,7 +318,7 @@ static void test_impossible_place(void **state)
 	bool aside;
 
 	(void)state;
-	assert_null(store_lmdb_open("/nonexistent/place/store.mdb", MAP_SIZE, &aside, &why));
+	assert_null(store_lmdb_open("/nonexistent/place/store.mdb", MAP_SIZE, true, &aside, &why));
 	assert_non_null(why);
 	assert_false(aside);
 }
@@ -320,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_map, setup_lmdb, teardown),
 		cmocka_unit_test(test_garbage_is_set_aside),
 		cmocka_unit_test(test_truncated_file_is_set_aside),
+		cmocka_unit_test(test_garbage_in_the_middle_is_set_aside),
 		cmocka_unit_test(test_zero_meta_pages_are_set_aside),
 		cmocka_unit_test(test_impossible_place),
 	};
