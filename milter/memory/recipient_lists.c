@@ -116,7 +116,8 @@ static void take_line(struct list *list, char *line)
 		take_word(list, word);
 }
 
-/* A line that doesn't fit is no address: it is passed over whole, its later parts as well. */
+/* Only a line's first word counts: of a line that doesn't fit the rest is passed over, and all of it
+ * when not even that word fits. */
 static void read_lines(struct list *list, FILE *file)
 {
 	char line[LINE_MAX_BYTES];
@@ -125,7 +126,7 @@ static void read_lines(struct list *list, FILE *file)
 	while (fgets(line, sizeof(line), file) != NULL) {
 		bool whole = strchr(line, '\n') != NULL || feof(file);
 
-		if (!inside && whole)
+		if (!inside && (whole || strpbrk(line + strspn(line, " \t"), " \t") != NULL))
 			take_line(list, line);
 		inside = !whole;
 	}
