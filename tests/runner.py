@@ -132,8 +132,11 @@ def count_status(job):
 
 def pytest_jobs(tier, build):
     """One job per module: they share nothing, so they may run side by side."""
-    folder = TOP / "tests" / tier
-    for module in sorted(folder.glob("test_*.py")):
+    modules = sorted((TOP / "tests" / tier).glob("test_*.py"))
+    if tier == "daemon" and build == PYTEST_BUILDS[0]:
+        # The scripted peers are held to real clients once; they are the same for every build.
+        modules.insert(0, TOP / "tests/peers/test_peers.py")
+    for module in modules:
         job = Job(f"{tier} {build} {module.stem}", [], (f"build {build}",), folder=TOP,
                   count=count_junit)
         job.command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
