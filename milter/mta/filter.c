@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,12 +30,14 @@
 
 #define TICK_MS	       20
 #define DRAIN_MS       1500 /* at the end, for callbacks in flight */
+#define WAKE_MS	       100  /* after smfi_stop() was called */
 #define SEND_MS	       100  /* and for their answers to be sent */
 #define LISTEN_BACKLOG 512  /* an MTA that restarts connects with all its processes at once */
 
 static struct gate
 	*the_gate;	  /* libmilter has one filter per process, and no place for an argument */
 static char *socket_path; /* of a unix socket, to be removed at the end */
+static char *socket_spec; /* as configured */
 static pthread_t milter_thread;
 static atomic_bool milter_ended;
 static atomic_bool stopping;
@@ -287,6 +291,7 @@ int filter_open(struct gate *gate, const struct filter_settings *settings)
 	int result;
 
 	the_gate = gate;
+	socket_spec = memory_string(settings->socket);
 	if (colon != NULL && (strncmp(settings->socket, "unix:", 5) == 0 ||
 			      strncmp(settings->socket, "local:", 6) == 0))
 		socket_path = memory_string(colon + 1);
@@ -334,6 +339,52 @@ static void *ask_to_stop(void *unused)
 	return NULL;
 }
 
+/* The address behind "inet:PORT@HOST" or "unix:/PATH"; false when it can't be told. */
+static bool own_address(struct sockaddr_storage *address, socklen_t *length)
+{
+	struct sockaddr_un *local = (struct sockaddr_un *)address;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *info = NULL;
+	char *host = strchr(socket_spec, '@');
+	char *port = strchr(socket_spec, ':');
+	bool found;
+
+	if (socket_path != NULL) {
+		local->sun_family = AF_UNIX;
+		*length = sizeof(*local);
+		return text_copy(local->sun_path, sizeof(local->sun_path), socket_path);
+	}
+	if (host == NULL || port == NULL)
+		return false;
+	*host = '\0';
+	found = getaddrinfo(host + 1, port + 1, &hints, &info) == 0;
+	if (found) {
+		memcpy(address, info->ai_addr, info->ai_addrlen);
+		*length = info->ai_addrlen;
+		freeaddrinfo(info);
+	}
+	return found;
+}
+
+/* libmilter's listener looks every five seconds whether it should stop, or when somebody connects.
+ */
+static void wake_listener(void)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t length = 0;
+	int fd;
+
+	if (!own_address(&address, &length))
+		return;
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	/* a success or a failure, it does the same */
+	if (connect(fd, (struct sockaddr *)&address, length) != 0 && errno != EINPROGRESS)
+		log_debug("milter: cannot wake the listener: %s", strerror(errno));
+	close(fd);
+}
+
 static void sleep_ms(long milliseconds)
 {
 	const struct timespec time = { .tv_sec = milliseconds / 1000,
@@ -355,6 +406,7 @@ static void let_answers_out(void)
 bool filter_stop(int seconds)
 {
 	pthread_t stopper;
+	bool woken = false;
 
 	let_answers_out();
 	atomic_store(&stopping, true);
@@ -364,6 +416,10 @@ bool filter_stop(int seconds)
 		if (atomic_load(&milter_ended) && atomic_load(&in_flight) == 0)
 			break;
 		sleep_ms(TICK_MS);
+		if (!woken && ticks % (WAKE_MS / TICK_MS) == 0) {
+			wake_listener();
+			woken = true;
+		}
 	}
 	if (socket_path != NULL)
 		unlink(socket_path);

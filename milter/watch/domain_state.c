@@ -139,7 +139,8 @@ static void log_change(const struct domain *domain, enum domain_state was,
 	text_add_pair(&text, "domain", domain->name);
 	text_add_pair(&text, "state", domain_state_name(domain->state));
 	text_add_pair(&text, "was", domain_state_name(was));
-	if (!not_backup)
+	/* not our business by what DNS says, or because the better host is ourselves */
+	if (!not_backup || domain->reason != HEALTH_OK)
 		text_add_pair(&text, "reason", health_reason_name(domain->reason));
 	else
 		text_add_pair(&text, "mx", mx_standing_name(domain->set.standing));
