@@ -116,8 +116,8 @@ static void take_line(struct list *list, char *line)
 		take_word(list, word);
 }
 
-/* Only a line's first word counts: of a line that doesn't fit the rest is passed over, and all of it
- * when not even that word fits. */
+/* Only a line's first word counts: of a line that doesn't fit the rest is passed over, and all of
+ * it when not even that word fits. */
 static void read_lines(struct list *list, FILE *file)
 {
 	char line[LINE_MAX_BYTES];
