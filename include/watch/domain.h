@@ -54,6 +54,7 @@ struct domain {
 	unsigned long mails;
 	bool mails_unsure; /* restarted while it was down, or gone again: there may be some */
 	struct domain_published published;
+	atomic_llong hangs_until_ms;
 	atomic_ulong verdicts[DECISION_ASK + 1];
 };
 

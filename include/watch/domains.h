@@ -25,9 +25,11 @@ struct domain;
 struct domain_view {
 	enum domain_state state;
 	enum health_reason reason;
-	int64_t since;	   /* of the state, seconds since 1970 */
-	int64_t begun_ms;  /* when this process took the domain up (loop_now_ms) */
-	int64_t up_clock;  /* observed-up seconds, now */
+	int64_t since;		/* of the state, seconds since 1970 */
+	int64_t begun_ms;	/* when this process took the domain up (loop_now_ms) */
+	int64_t hangs_until_ms; /* lately a question got no answer in time: don't wait for another
+				   until then (loop_now_ms) */
+	int64_t up_clock;	/* observed-up seconds, now */
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
 	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
@@ -64,6 +66,9 @@ void domains_want(struct domains *domains, const char *name);
 void domains_wait(struct domains *domains, const char *name, int64_t until_ms);
 /* Ends all waits, now and later: the program stops. Any thread. */
 void domains_stop_waits(struct domains *domains);
+
+/* A mail session waited for an answer of the domain's primary in vain. Any thread. */
+void domains_note_hanging(struct domains *domains, const char *name);
 
 /* Counts a verdict, respectively a message that was taken, for a domain. Any thread. */
 void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action);

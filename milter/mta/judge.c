@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "io/idna.h"
 #include "io/loop.h"
@@ -32,6 +33,8 @@ static bool wait_bounded(struct gate *gate, const struct judge_request *request,
 	if (request->wait_left_ms == NULL || *request->wait_left_ms <= 0 ||
 	    !gate_enter_wait(gate, request->config->milter.max_waiting))
 		return false;
+	log_debug("wait: domain=%s at_most_ms=%lld", judgement->domain,
+		  (long long)*request->wait_left_ms);
 	wait(gate, request, judgement, start + *request->wait_left_ms);
 	gate_leave_wait(gate);
 	*request->wait_left_ms -= loop_now_ms() - start;
@@ -136,21 +139,8 @@ static void ask_and_wait(struct gate *gate, const struct judge_request *request,
 	struct callout_request callout = callout_of(request, judgement);
 
 	judgement->facts.recipient = callouts_wait(gate->callouts, &callout, until_ms);
-}
-
-/* Row 9: the answer, or that there is none, goes back into the table. */
-static void ask_in_line(struct gate *gate, const struct judge_request *request,
-			struct judgement *judgement)
-{
-	bool waited = judgement->recipient.askable &&
-		      wait_bounded(gate, request, judgement, ask_and_wait);
-
-	judgement->facts.asked = true;
-	if (waited) {
-		look_at_recipient(gate, request, judgement, loop_wall_seconds());
-		judgement->found.status = judgement->facts.recipient;
-	}
-	judgement->verdict = decision_make(&judgement->facts);
+	if (loop_now_ms() >= until_ms)
+		domains_note_hanging(gate->domains, judgement->domain);
 }
 
 /* While the primary is up is the time to learn what must be known when it is not. */
@@ -163,6 +153,26 @@ static void learn_in_background(struct gate *gate, const struct judge_request *r
 		return;
 	if (judgement->facts.recipient == RECIPIENT_UNKNOWN || judgement->found.wants_refresh)
 		callouts_learn(gate->callouts, &callout);
+}
+
+/* Row 9: the answer, or that there is none, goes back into the table. */
+static void ask_in_line(struct gate *gate, const struct judge_request *request,
+			struct judgement *judgement)
+{
+	/* A primary that hangs is waited for once: libmilter may queue one session behind another's
+	 * wait, and waits in a row would add up to more than an MTA is patient for. */
+	bool hangs = loop_now_ms() < judgement->view.hangs_until_ms;
+	bool waited = judgement->recipient.askable && !hangs &&
+		      wait_bounded(gate, request, judgement, ask_and_wait);
+
+	judgement->facts.asked = true;
+	if (!waited)
+		learn_in_background(gate, request, judgement);
+	if (waited) {
+		look_at_recipient(gate, request, judgement, loop_wall_seconds());
+		judgement->found.status = judgement->facts.recipient;
+	}
+	judgement->verdict = decision_make(&judgement->facts);
 }
 
 void judge(struct gate *gate, const struct judge_request *request, struct judgement *judgement)

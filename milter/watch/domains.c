@@ -15,7 +15,8 @@
 #include "watch/domain.h"
 
 #define SAVE_EVERY_MS	  60000
-#define LOOKUPS_AT_ONCE	  100 /* at start; the rest follows at this many a second */
+#define LOOKUPS_AT_ONCE	  100	/* at start; the rest follows at this many a second */
+#define HANGING_MS	  30000 /* after a wait in vain nobody waits for that primary for so long */
 #define LATECOMER_SECONDS 60
 #define SUBDOMAINS_MAX	  10000 /* of ".parent" sections, taken up because somebody asked */
 
@@ -219,6 +220,7 @@ static void view_copy(const struct domain *domain, const struct ip *client,
 	view->up_clock = published->up_seconds;
 	if (published->up_started_ms != 0)
 		view->up_clock += (loop_now_ms() - published->up_started_ms) / 1000;
+	view->hangs_until_ms = atomic_load(&domain->hangs_until_ms);
 	view->peer_mx = client != NULL && is_peer(domain, client);
 }
 
@@ -297,6 +299,17 @@ void domains_stop_waits(struct domains *domains)
 	domains->stopping = true;
 	pthread_cond_broadcast(&domains->changed);
 	pthread_mutex_unlock(&domains->wait_lock);
+}
+
+void domains_note_hanging(struct domains *domains, const char *name)
+{
+	struct domain *domain;
+
+	pthread_rwlock_rdlock(&domains->lock);
+	HASH_FIND_STR(domains->all, name, domain);
+	if (domain != NULL)
+		atomic_store(&domain->hangs_until_ms, loop_now_ms() + HANGING_MS);
+	pthread_rwlock_unlock(&domains->lock);
 }
 
 void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action)
