@@ -166,11 +166,11 @@ static void ask_in_line(struct gate *gate, const struct judge_request *request,
 		      wait_bounded(gate, request, judgement, ask_and_wait);
 
 	judgement->facts.asked = true;
-	if (!waited)
-		learn_in_background(gate, request, judgement);
 	if (waited) {
 		look_at_recipient(gate, request, judgement, loop_wall_seconds());
 		judgement->found.status = judgement->facts.recipient;
+	} else {
+		learn_in_background(gate, request, judgement);
 	}
 	judgement->verdict = decision_make(&judgement->facts);
 }
