@@ -76,6 +76,11 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
 				struct recipient_question *out);
 
+/* A recipient that got no answer is not asked about again for a while, unless its domain's state
+ * changes. `key` is a question's; "@domain" stands for the invented one of the catch-all test. */
+void callout_silence_keep(struct callouts *callouts, const char *key, const char *domain);
+bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain);
+
 /* ---- callout_session.c ---- */
 
 /* Starts a session with the line's host for the domain's questions. */

@@ -376,6 +376,10 @@ int daemon_run(struct daemon *daemon)
 {
 	log_notice("daemon: ready domains=%zu mode=%s", daemon->config->domain_count,
 		   daemon->config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce");
+	if (daemon->config->domain_count == 0)
+		log_warning("daemon: no domain is configured, all mail is left alone; write "
+			    "[domain \"example.org\"] into %s",
+			    daemon->options.config_path);
 	process_notify("READY=1");
 	loop_run(daemon->services.loop);
 	process_notify("STOPPING=1");

@@ -118,13 +118,21 @@ static void invent_local(const struct callout_session *session, char local[INVEN
 	secret_word(&session->line->callouts->secret, parts, 3, local, INVENTED_LENGTH);
 }
 
+static const char *catch_all_key(const struct callout_session *session, char key[CALLOUT_KEY_MAX])
+{
+	snprintf(key, CALLOUT_KEY_MAX, "@%s", session->question->domain);
+	return key;
+}
+
 static bool catch_all_is_due(const struct callout_session *session)
 {
+	char key[CALLOUT_KEY_MAX];
 	struct callouts *callouts = session->line->callouts;
 	struct recipient_question at_memory;
 	int64_t asked;
 
-	if (!callout_question_at_memory(callouts, session->question, &at_memory))
+	if (!callout_question_at_memory(callouts, session->question, &at_memory) ||
+	    callout_silence_holds(callouts, catch_all_key(session, key), session->question->domain))
 		return false;
 	if (recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_UNKNOWN)
 		return true;
@@ -150,8 +158,10 @@ static void after_invented(struct callout_session *session)
 	struct callout_answer answer = { .catch_all = true, .code = session->code };
 	struct recipient_question at_memory;
 	bool known = callout_question_at_memory(callouts, session->question, &at_memory);
+	char key[CALLOUT_KEY_MAX];
 
-	if (known && session->answer == RCPT_ANSWER_VALID) {
+	/* (a full mailbox is somebody's, but proves nothing of the others) */
+	if (known && session->answer == RCPT_ANSWER_VALID && session->code < 300) {
 		recipients_learn_catch_all(callouts->recipients, &at_memory, true);
 		finish_question(session, &answer);
 		session_next_question(session);
@@ -160,6 +170,9 @@ static void after_invented(struct callout_session *session)
 	/* a 4xx, or a refusal that isn't of the mailbox, tells nothing: asked again another time */
 	if (known && rcpt_answer_is_refusal(session->answer))
 		recipients_learn_catch_all(callouts->recipients, &at_memory, false);
+	else
+		callout_silence_keep(callouts, catch_all_key(session, key),
+				     session->question->domain);
 	ask_rcpt(session, STEP_RECIPIENT, session->question->local);
 }
 

@@ -59,7 +59,15 @@ static void silences_clear(struct callouts *callouts)
 	}
 }
 
-static void silence_keep(struct callouts *callouts, const char *key, int64_t state_since)
+/* When the domain came into its state: a silence counts within that state only. */
+static int64_t state_since(struct callouts *callouts, const char *domain)
+{
+	const struct domain *known = domains_find(callouts->domains, domain);
+
+	return known != NULL ? domain_view_now(known, NULL).since : 0;
+}
+
+void callout_silence_keep(struct callouts *callouts, const char *key, const char *domain)
 {
 	struct silence *item;
 
@@ -72,17 +80,17 @@ static void silence_keep(struct callouts *callouts, const char *key, int64_t sta
 		HASH_ADD_STR(callouts->silences, key, item);
 	}
 	item->until_ms = loop_now_ms() + SILENCE_MS;
-	item->state_since = state_since;
+	item->state_since = state_since(callouts, domain);
 }
 
-static bool silence_holds(struct callouts *callouts, const char *key, int64_t state_since)
+bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain)
 {
 	struct silence *item;
 
 	HASH_FIND_STR(callouts->silences, key, item);
 	if (item == NULL)
 		return false;
-	if (item->until_ms > loop_now_ms() && item->state_since == state_since)
+	if (item->until_ms > loop_now_ms() && item->state_since == state_since(callouts, domain))
 		return true;
 	HASH_DEL(callouts->silences, item);
 	free(item);
@@ -233,7 +241,6 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 	struct callouts *callouts = line->callouts;
 	struct recipient_question at_memory;
 	struct recipient_found found = { .status = RECIPIENT_UNKNOWN };
-	struct domain *domain = domains_find(callouts->domains, question->domain);
 
 	log_answer(line, question, answer);
 	if (callout_question_at_memory(callouts, question, &at_memory)) {
@@ -241,8 +248,8 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 			recipients_learn(callouts->recipients, &at_memory, answer->verdict);
 		recipients_find(callouts->recipients, &at_memory, &found);
 	}
-	if (found.status == RECIPIENT_UNKNOWN && domain != NULL)
-		silence_keep(callouts, question->key, domain_view_now(domain, NULL).since);
+	if (found.status == RECIPIENT_UNKNOWN)
+		callout_silence_keep(callouts, question->key, question->domain);
 	waiters_tell(callouts, question, found.status);
 	HASH_DEL(callouts->questions, question);
 	free(question);
@@ -313,7 +320,7 @@ static void consider(struct asked *asked)
 			LL_PREPEND(same->waiters, asked->waiter);
 		return;
 	}
-	if (silence_holds(callouts, key, domain_view_now(domain, NULL).since)) {
+	if (callout_silence_holds(callouts, key, asked->domain)) {
 		decline(asked, "it got no answer lately");
 		return;
 	}
