@@ -17,7 +17,7 @@ struct filter_settings {
 };
 
 /* Opens the milter socket. Hold the daemon's lock: a socket of the same name is removed. Returns 0,
- * or -1 after logging why not. */
+ * or -errno after logging why not. */
 int filter_open(struct gate *gate, const struct filter_settings *settings);
 
 /* Starts libmilter in a thread of its own. `failed` is called (from that thread) when it ends

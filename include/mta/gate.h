@@ -21,18 +21,20 @@ struct gate {
 	struct recipients *recipients;
 	struct callouts *callouts;
 	struct senders *senders;
-	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours: my_names first, else the host's */
-	pthread_mutex_t lock;		     /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	struct config *config;
+	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours, for the tag */
 	int64_t waiting; /* callbacks that wait for a callout or a first probe */
 };
 
-void gate_init(struct gate *gate, struct config *config);
+void gate_init(struct gate *gate, struct config *config, const char *host_name);
 void gate_fini(struct gate *gate);
 
 /* The current configuration with a reference of the caller's own. */
 struct config *gate_config(struct gate *gate);
-void gate_configure(struct gate *gate, struct config *config);
+void gate_configure(struct gate *gate, struct config *config, const char *host_name);
+/* Copies our name. */
+void gate_host_name(struct gate *gate, char *buffer, size_t size);
 
 /* A place in the waiting room, of which there are max_waiting; false when all are taken. */
 bool gate_enter_wait(struct gate *gate, int64_t max_waiting);

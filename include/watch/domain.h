@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <uthash.h>
 
+#include "core/budget.h"
 #include "core/mxset.h"
 #include "watch/domains.h"
 #include "watch/endpoints.h"
@@ -21,6 +22,8 @@ struct domain_published {	 /* under the table's lock */
 	int64_t up_started_ms;	 /* loop_now_ms when it came up; 0: it isn't up */
 	struct ip *peers;	 /* addresses of all MX hosts but ours */
 	size_t peer_count;
+	struct ip *endpoints; /* addresses of the forwarding set */
+	size_t endpoint_count;
 };
 
 struct domain {
@@ -49,12 +52,12 @@ struct domain {
 	int64_t up_seconds;    /* observed up, until up_started_ms */
 	int64_t up_started_ms; /* 0: not up now */
 	bool senders_up;
-	bool told_not_backup;
 	/* mail taken since it went down */
 	unsigned long mails;
 	bool mails_unsure; /* restarted while it was down, or gone again: there may be some */
 	struct domain_published published;
 	atomic_llong hangs_until_ms;
+	atomic_llong asked_ms; /* when somebody last wanted to know (loop_now_ms) */
 	atomic_ulong verdicts[DECISION_ASK + 1];
 };
 
@@ -64,11 +67,11 @@ struct domains {
 	struct endpoints *endpoints;
 	struct domains_listener listener;
 	struct loop_timer *save_timer;
-	struct domain *all; /* changed by the loop under `lock` for writing */
-	size_t subdomain_count;
+	struct domain *all;	   /* changed by the loop under `lock` for writing */
 	pthread_rwlock_t lock;	   /* of `all` and each domain's `published` */
 	pthread_mutex_t wait_lock; /* of the rest */
 	pthread_cond_t changed;
+	struct budget wants; /* new subdomains */
 	uint64_t generation;
 	bool stopping;
 };

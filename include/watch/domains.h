@@ -32,6 +32,7 @@ struct domain_view {
 	int64_t up_clock;	/* observed-up seconds, now */
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
+	bool is_endpoint;  /* the client asked about is one of the endpoints that we deliver to */
 	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
 };
 
@@ -60,8 +61,11 @@ void domains_look_again(struct domains *domains);
 bool domains_view(struct domains *domains, const char *name, const struct ip *client,
 		  struct domain_view *view);
 /* Asks the loop to take up a name that the configuration covers but that isn't there yet (a new
- * subdomain of a ".parent" section). Any thread. */
-void domains_want(struct domains *domains, const char *name);
+ * subdomain of a ".parent" section). False when that happens too often. Any thread. */
+bool domains_want(struct domains *domains, const char *name);
+/* A client connected to us from an address of the domain's primary: its next probe comes sooner.
+ * Any thread. */
+void domains_heard_from(struct domains *domains, const char *name, const struct ip *client);
 /* Waits until the domain's state is known, or `until_ms` (loop_now_ms). Any thread but the loop. */
 void domains_wait(struct domains *domains, const char *name, int64_t until_ms);
 /* Ends all waits, now and later: the program stops. Any thread. */
@@ -73,6 +77,10 @@ void domains_note_hanging(struct domains *domains, const char *name);
 /* Counts a verdict, respectively a message that was taken, for a domain. Any thread. */
 void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action);
 void domains_count_mail(struct domains *domains, const char *name);
+
+/* Up, and lately down or sick. A recovery in the future (the wall clock went back) is over. Pure.
+ */
+bool domain_view_recovering(const struct domain_view *view, int64_t grace, int64_t now);
 
 /* ---- loop thread only ---- */
 

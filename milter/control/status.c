@@ -124,8 +124,7 @@ static json_t *domain_to_json(const struct control_settings *settings, struct co
 {
 	struct domain_view view = domain_view_now(domain, NULL);
 	int64_t grace = domain_settings(domain)->policy.recovery_grace;
-	bool recovering = view.state == DOMAIN_UP && view.recovered != 0 &&
-			  loop_wall_seconds() - view.recovered < grace;
+	bool recovering = domain_view_recovering(&view, grace, loop_wall_seconds());
 
 	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:n, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
 			 "domain", domain_name(domain), "state", domain_state_name(view.state),

@@ -170,12 +170,12 @@ static void replace_dns(struct daemon *daemon, const struct config *config)
 	dns_free(old); /* answers what is open with "can't tell": the last good sets stay */
 }
 
-static void use_host_name(struct daemon *daemon)
+/* The name that the tag gives when the MTA doesn't: my_names first, then the host's. */
+static const char *our_name(const struct daemon *daemon)
 {
 	const struct mx_identity *self = &daemon->services.identity.self;
 
-	text_copy(daemon->gate.host_name, sizeof(daemon->gate.host_name),
-		  self->names[self->name_count > 1 ? 1 : 0]);
+	return self->names[self->name_count > 1 ? 1 : 0];
 }
 
 static void apply(struct daemon *daemon, struct config *fresh, bool force)
@@ -188,12 +188,11 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	if (new_dns)
 		replace_dns(daemon, fresh);
 	identity_refresh(&daemon->services.identity, fresh);
-	use_host_name(daemon);
 	recipient_lists_configure(daemon->lists, fresh, force);
 	domains_configure(daemon->gate.domains, fresh);
 	callouts_configure(daemon->gate.callouts, fresh);
 	flush_configure(daemon->flush, fresh);
-	gate_configure(&daemon->gate, fresh);
+	gate_configure(&daemon->gate, fresh, our_name(daemon));
 	if (new_dns)
 		domains_look_again(daemon->gate.domains);
 	config_put(old);
@@ -303,7 +302,6 @@ static void start_watching(struct daemon *daemon)
 					     .lost = flush_lost };
 
 	identity_init(&services->identity, daemon->config);
-	use_host_name(daemon);
 	services->clients = smtp_clients_new(services->loop, daemon->tls);
 	daemon->flush = flush_new(services, daemon->config);
 	listener.arg = daemon->flush;
@@ -328,16 +326,25 @@ static int start_doors(struct daemon *daemon)
 					    .path = config->milter.control_socket,
 					    .reload = reload_by_control,
 					    .reload_arg = daemon };
+	int error;
 
-	gate_init(&daemon->gate, daemon->config);
+	gate_init(&daemon->gate, daemon->config, our_name(daemon));
 	process_make_parent(config->milter.control_socket);
 	daemon->control = control_new(&control);
 	if (daemon->control == NULL)
 		return EX_CANTCREAT;
-	if (filter_open(&daemon->gate, &filter) != 0)
-		return errno == EADDRINUSE ? EX_TEMPFAIL : EX_UNAVAILABLE;
+	error = filter_open(&daemon->gate, &filter);
+	if (error != 0)
+		return error == -EADDRINUSE ? EX_TEMPFAIL : EX_UNAVAILABLE;
 	filter_start(filter_failed, daemon);
 	return EX_OK;
+}
+
+static struct daemon *give_up(struct daemon *daemon)
+{
+	if (daemon->lock >= 0) /* an orderly end, if an early one */
+		process_unlock(daemon->lock);
+	return NULL;
 }
 
 struct daemon *daemon_start(const struct daemon_options *options, struct config *config,
@@ -352,7 +359,7 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 	process_raise_limits();
 	*exit_code = start_lock(daemon);
 	if (*exit_code != EX_OK)
-		return NULL;
+		return give_up(daemon);
 	signals_block(&before);
 	daemon->services.loop = loop_new();
 	daemon->tls = tls_new();
@@ -360,14 +367,14 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 	if (daemon->tls == NULL || daemon->services.dns == NULL) {
 		log_error("daemon: OpenSSL or the resolver can't start");
 		*exit_code = EX_OSERR;
-		return NULL;
+		return give_up(daemon);
 	}
 	daemon->store = store_start(config, daemon->crashed);
 	start_knowledge(daemon);
 	start_watching(daemon);
 	*exit_code = start_doors(daemon);
 	if (*exit_code != EX_OK)
-		return NULL;
+		return give_up(daemon);
 	signals_take(daemon, &before);
 	return daemon;
 }

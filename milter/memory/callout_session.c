@@ -16,6 +16,7 @@
 #include "core/rcpt_answer.h"
 
 #define REFUSALS_MAX		7 /* Postfix tarpits from the tenth error on: leave well before */
+#define REFUSALS_PER_QUESTION	3 /* the invented one, the one in question, the control */
 #define INVENTED_LENGTH		16
 #define CATCH_ALL_AGAIN_SECONDS 3600
 #define WEEK_SECONDS		(7 * 24 * 3600)
@@ -140,16 +141,33 @@ static bool catch_all_is_due(const struct callout_session *session)
 	       at_memory.clock.now < asked;
 }
 
-static void begin_question(struct callout_session *session)
+/* The domain was seen to take any local part: then nothing is asked or kept of single ones. */
+static bool is_known_catch_all(const struct callout_session *session)
 {
+	struct callouts *callouts = session->line->callouts;
+	struct recipient_question at_memory;
+	int64_t asked;
+
+	return callout_question_at_memory(callouts, session->question, &at_memory) &&
+	       recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_YES;
+}
+
+/* False when there was nothing to ask: the question is answered. */
+static bool begin_question(struct callout_session *session)
+{
+	struct callout_answer catch_all = { .catch_all = true, .reason = HEALTH_OK };
 	char invented[INVENTED_LENGTH + 1];
 
 	if (catch_all_is_due(session)) {
 		invent_local(session, invented);
 		ask_rcpt(session, STEP_INVENTED, invented);
+	} else if (is_known_catch_all(session)) {
+		finish_question(session, &catch_all);
+		return false;
 	} else {
 		ask_rcpt(session, STEP_RECIPIENT, session->question->local);
 	}
+	return true;
 }
 
 static void after_invented(struct callout_session *session)
@@ -260,13 +278,12 @@ static void session_next_question(struct callout_session *session)
 					    .reason = HEALTH_PROTOCOL };
 	char domain[MAIL_DOMAIN_MAX + 1];
 
-	while (session->refusals < REFUSALS_MAX &&
+	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
 	       (session->question = callout_line_next(line)) != NULL) {
-		if (session->question->is_ascii || dialog->offers_smtputf8) {
-			begin_question(session);
+		if (!session->question->is_ascii && !dialog->offers_smtputf8)
+			finish_question(session, &unaskable);
+		else if (begin_question(session))
 			return;
-		}
-		finish_question(session, &unaskable);
 	}
 	text_copy(domain, sizeof(domain), session->domain);
 	session_quit(session);

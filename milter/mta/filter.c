@@ -75,10 +75,19 @@ int sigwait(const sigset_t *restrict set, int *restrict signal_number)
 	return 0;
 }
 
-static struct session *session_of(SMFICTX *ctx)
+/* Every callback begins with enter() and, if that lets it in, ends with done(). Once we are
+ * stopping none is let in: libmilter's workers may call until the very end, when all this is gone
+ * already. (The flag is set before the number in flight is looked at, and looked at after it was
+ * raised.) */
+static bool enter(SMFICTX *ctx, struct session **session)
 {
 	atomic_fetch_add(&in_flight, 1);
-	return smfi_getpriv(ctx);
+	if (atomic_load(&stopping)) {
+		atomic_fetch_sub(&in_flight, 1);
+		return false;
+	}
+	*session = smfi_getpriv(ctx);
+	return true;
 }
 
 static sfsistat done(sfsistat status)
@@ -133,9 +142,11 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 
 static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
-	struct session *session = session_of(ctx);
 	struct ip_port client = { .port = 0 };
+	struct session *session;
 
+	if (!enter(ctx, &session))
+		return SMFIS_TEMPFAIL;
 	session_free(session);
 	if (address != NULL)
 		ip_from_sockaddr((struct sockaddr *)address, &client);
@@ -146,9 +157,11 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 {
-	struct session *session = session_of(ctx);
 	const char *name = macro(ctx, "j");
+	struct session *session;
 
+	if (!enter(ctx, &session))
+		return SMFIS_TEMPFAIL;
 	if (session != NULL) {
 		session_set_mta(session, is_sendmail(ctx), name != NULL ? name : "");
 		session_mail(session, arguments[0], macro(ctx, "{auth_authen}") != NULL);
@@ -186,9 +199,11 @@ static sfsistat answer(SMFICTX *ctx, const struct session_reply *reply)
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
-	struct session *session = session_of(ctx);
 	struct session_reply reply = { .code = 0 };
+	struct session *session;
 
+	if (!enter(ctx, &session))
+		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
 	session_rcpt(session, arguments[0], macro(ctx, "i"), &reply);
@@ -197,9 +212,11 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 {
-	struct session *session = session_of(ctx);
+	struct session *session;
 
 	(void)value;
+	if (!enter(ctx, &session))
+		return SMFIS_TEMPFAIL;
 	if (session != NULL)
 		session_header(session, name);
 	return silently(SMFIP_NR_HDR);
@@ -207,10 +224,12 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 
 static sfsistat on_end(SMFICTX *ctx)
 {
-	struct session *session = session_of(ctx);
 	struct session_changes changes;
+	struct session *session;
 	bool failed = false;
 
+	if (!enter(ctx, &session))
+		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
 	session_end(session, &changes);
@@ -228,8 +247,10 @@ static sfsistat on_end(SMFICTX *ctx)
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-	struct session *session = session_of(ctx);
+	struct session *session;
 
+	if (!enter(ctx, &session))
+		return SMFIS_CONTINUE;
 	if (session != NULL)
 		session_reset(session);
 	return done(SMFIS_CONTINUE);
@@ -238,7 +259,11 @@ static sfsistat on_abort(SMFICTX *ctx)
 /* May come without on_connect(); and after "QUIT, new connection" the context is used again. */
 static sfsistat on_close(SMFICTX *ctx)
 {
-	session_free(session_of(ctx));
+	struct session *session;
+
+	if (!enter(ctx, &session))
+		return SMFIS_CONTINUE;
+	session_free(session);
 	smfi_setpriv(ctx, NULL);
 	return done(SMFIS_CONTINUE);
 }
@@ -299,16 +324,18 @@ int filter_open(struct gate *gate, const struct filter_settings *settings)
 	if (smfi_setconn((char *)(uintptr_t)settings->socket) != MI_SUCCESS ||
 	    smfi_register(description) != MI_SUCCESS) {
 		log_error("milter: libmilter refuses socket = %s", settings->socket);
-		return -1;
+		return -EINVAL;
 	}
 	old_mask = umask(0177); /* set_socket_rights() opens it up as far as wanted */
 	result = smfi_opensocket(true);
 	umask(old_mask);
 	if (result != MI_SUCCESS) {
-		log_error("milter: cannot listen on %s: %s", settings->socket, strerror(errno));
-		return -1;
+		int error = errno;
+
+		log_error("milter: cannot listen on %s: %s", settings->socket, strerror(error));
+		return error == EADDRINUSE ? -EADDRINUSE : -EIO;
 	}
-	return set_socket_rights(settings);
+	return set_socket_rights(settings) == 0 ? 0 : -EIO;
 }
 
 static void *run_milter(void *unused)

@@ -2,8 +2,11 @@
 /* The current configuration and the waiting room, behind one lock. Any thread. */
 #include "mta/gate.h"
 
-void gate_init(struct gate *gate, struct config *config)
+#include "base/text.h"
+
+void gate_init(struct gate *gate, struct config *config, const char *host_name)
 {
+	text_copy(gate->host_name, sizeof(gate->host_name), host_name);
 	pthread_mutex_init(&gate->lock, NULL);
 	gate->config = config_get(config);
 	gate->waiting = 0;
@@ -25,13 +28,14 @@ struct config *gate_config(struct gate *gate)
 	return config;
 }
 
-void gate_configure(struct gate *gate, struct config *config)
+void gate_configure(struct gate *gate, struct config *config, const char *host_name)
 {
 	struct config *old;
 
 	pthread_mutex_lock(&gate->lock);
 	old = gate->config;
 	gate->config = config_get(config);
+	text_copy(gate->host_name, sizeof(gate->host_name), host_name);
 	pthread_mutex_unlock(&gate->lock);
 	config_put(old);
 }
@@ -52,5 +56,12 @@ void gate_leave_wait(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
 	gate->waiting--;
+	pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_host_name(struct gate *gate, char *buffer, size_t size)
+{
+	pthread_mutex_lock(&gate->lock);
+	text_copy(buffer, size, gate->host_name);
 	pthread_mutex_unlock(&gate->lock);
 }

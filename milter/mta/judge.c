@@ -10,14 +10,30 @@
 #include "io/idna.h"
 #include "io/loop.h"
 
+/* What stands behind the last "@", for a recipient that can't be read otherwise: however odd its
+ * local part is, the mail is for that domain, and the MTA may take it. */
+static void domain_of_malformed(const char *typed, char *domain, size_t size)
+{
+	const char *at = strrchr(typed, '@');
+
+	domain[0] = '\0';
+	if (at == NULL || !text_copy(domain, size, at + 1))
+		return;
+	domain[strcspn(domain, "> \t")] = '\0';
+	for (size_t end = strlen(domain); end > 0 && domain[end - 1] == '.'; end--)
+		domain[end - 1] = '\0';
+}
+
 static void read_recipient(const char *typed, struct judgement *judgement)
 {
-	mail_address_parse(typed, &judgement->recipient);
-	if (judgement->recipient.kind != MAIL_ADDRESS_MAILBOX ||
-	    judgement->recipient.domain_is_literal)
+	struct mail_address *recipient = &judgement->recipient;
+
+	mail_address_parse(typed, recipient);
+	if (recipient->kind == MAIL_ADDRESS_MALFORMED)
+		domain_of_malformed(typed, recipient->domain, sizeof(recipient->domain));
+	else if (recipient->kind != MAIL_ADDRESS_MAILBOX || recipient->domain_is_literal)
 		return;
-	if (!idna_domain_to_ascii(judgement->recipient.domain, judgement->domain,
-				  sizeof(judgement->domain)))
+	if (!idna_domain_to_ascii(recipient->domain, judgement->domain, sizeof(judgement->domain)))
 		judgement->domain[0] = '\0';
 }
 
@@ -58,14 +74,18 @@ static void look_at_domain(struct gate *gate, const struct judge_request *reques
 			   struct judgement *judgement)
 {
 	struct domain_view *view = &judgement->view;
+	bool live = request->wait_left_ms != NULL;
 	bool there = domains_view(gate->domains, judgement->domain, &request->client, view);
+	bool coming = !there && live && domains_want(gate->domains, judgement->domain);
 
-	if (!there && request->wait_left_ms != NULL)
-		domains_want(gate->domains, judgement->domain);
 	if (!there)
 		*view = (struct domain_view){ .state = DOMAIN_UNKNOWN };
-	if (view->state == DOMAIN_UNKNOWN && wait_bounded(gate, request, judgement, wait_for_probe))
+	if (view->state == DOMAIN_UNKNOWN && (there || coming) &&
+	    wait_bounded(gate, request, judgement, wait_for_probe))
 		domains_view(gate->domains, judgement->domain, &request->client, view);
+	/* mail from a primary that we take for dead */
+	if (live && view->is_endpoint && domain_state_is_down(view->state))
+		domains_heard_from(gate->domains, judgement->domain, &request->client);
 }
 
 static void look_at_recipient(struct gate *gate, const struct judge_request *request,
@@ -80,7 +100,9 @@ static void look_at_recipient(struct gate *gate, const struct judge_request *req
 			   .primary_up = domain_state_is_up(judgement->view.state) },
 	};
 
-	recipients_find(gate->recipients, &question, &judgement->found);
+	/* nobody ever asked about what can't be read: it is unknown, whatever the memory holds */
+	if (judgement->recipient.kind == MAIL_ADDRESS_MAILBOX)
+		recipients_find(gate->recipients, &question, &judgement->found);
 }
 
 static void look_at_sender(struct gate *gate, const struct judge_request *request,
@@ -97,8 +119,11 @@ static void look_at_sender(struct gate *gate, const struct judge_request *reques
 					  .recipient = recipient };
 
 	mail_sender_normalise(request->sender, sender, sizeof(sender));
-	snprintf(recipient, sizeof(recipient), "%s@%s", judgement->recipient.local,
-		 judgement->domain);
+	if (judgement->recipient.kind == MAIL_ADDRESS_MAILBOX)
+		snprintf(recipient, sizeof(recipient), "%s@%s", judgement->recipient.local,
+			 judgement->domain);
+	else
+		text_copy(recipient, sizeof(recipient), request->recipient);
 	text_lower(recipient);
 	if (request->wait_left_ms != NULL)
 		judgement->standing = senders_attempt(gate->senders, &attempt, &rules, now);
@@ -116,7 +141,7 @@ static void fill_facts(struct judgement *judgement, int64_t now)
 	facts->persistent = judgement->standing.persistent;
 	facts->persistent_long = judgement->standing.persistent_long;
 	facts->state = view->state;
-	facts->recovering = view->recovered != 0 && now - view->recovered < policy->recovery_grace;
+	facts->recovering = domain_view_recovering(view, policy->recovery_grace, now);
 	facts->senders_up = view->senders_up;
 	facts->down_long =
 		view->state == DOMAIN_DOWN && now - view->since >= policy->unknown_accept_after;

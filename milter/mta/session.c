@@ -212,17 +212,25 @@ void session_rcpt(struct session *session, const char *recipient, const char *qu
 
 void session_header(struct session *session, const char *name)
 {
-	if (strcasecmp(name, TAG_HEADER) == 0)
+	size_t length = strlen(name);
+
+	/* "Name : value" is obsolete syntax (RFC 5322 4.5.8), and still the same header to many */
+	while (length > 0 && (name[length - 1] == ' ' || name[length - 1] == '\t'))
+		length--;
+	if (length == strlen(TAG_HEADER) && strncasecmp(name, TAG_HEADER, length) == 0)
 		session->tags_seen++;
 }
 
 void session_end(struct session *session, struct session_changes *changes)
 {
-	const char *by =
-		session->mta_name[0] != '\0' ? session->mta_name : session->gate->host_name;
+	char by[MAIL_DOMAIN_MAX + 1];
 
 	changes->remove_tags = session->watched ? session->tags_seen : 0;
 	changes->add_tag = session->tag.recipients > 0;
+	if (session->mta_name[0] != '\0')
+		text_copy(by, sizeof(by), session->mta_name);
+	else
+		gate_host_name(session->gate, by, sizeof(by));
 	if (changes->add_tag)
 		tag_format(&session->tag, by, &session->client, changes->tag, sizeof(changes->tag));
 	for (size_t i = 0; i < session->accepted_count; i++)

@@ -151,27 +151,51 @@ static void mark_loops(struct domain *domain)
 	free(wide.addresses);
 }
 
-static void publish_peers(struct domain *domain)
+static struct ip *peers_of(const struct domain *domain, size_t *count)
 {
 	struct ip *peers = NULL;
-	struct ip *old;
-	size_t count = 0;
 
+	*count = 0;
 	for (size_t h = 0; h < domain->set.count; h++) {
 		const struct mx_host *host = &domain->set.hosts[h];
 
 		if (host->role == MX_SELF || host->address_count == 0)
 			continue;
-		peers = memory_resize(peers, count + host->address_count, sizeof(*peers));
-		memcpy(peers + count, host->addresses, host->address_count * sizeof(*peers));
-		count += host->address_count;
+		peers = memory_resize(peers, *count + host->address_count, sizeof(*peers));
+		memcpy(peers + *count, host->addresses, host->address_count * sizeof(*peers));
+		*count += host->address_count;
 	}
+	return peers;
+}
+
+static struct ip *endpoints_of(const struct domain *domain, size_t *count)
+{
+	struct ip *endpoints = memory_array(domain->member_count, sizeof(*endpoints));
+
+	*count = 0;
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (domain->members[i].sets & DOMAIN_SET_FORWARDING)
+			endpoints[(*count)++] = endpoint_address(domain->members[i].endpoint)->ip;
+	return endpoints;
+}
+
+/* The addresses by which other threads recognise clients. */
+static void publish_addresses(struct domain *domain)
+{
+	struct domain_published fresh = { .peers = NULL };
+	struct domain_published old;
+
+	fresh.peers = peers_of(domain, &fresh.peer_count);
+	fresh.endpoints = endpoints_of(domain, &fresh.endpoint_count);
 	pthread_rwlock_wrlock(&domain->owner->lock);
-	old = domain->published.peers;
-	domain->published.peers = peers;
-	domain->published.peer_count = count;
+	old = domain->published;
+	domain->published.peers = fresh.peers;
+	domain->published.peer_count = fresh.peer_count;
+	domain->published.endpoints = fresh.endpoints;
+	domain->published.endpoint_count = fresh.endpoint_count;
 	pthread_rwlock_unlock(&domain->owner->lock);
-	free(old);
+	free(old.peers);
+	free(old.endpoints);
 }
 
 void domain_members_update(struct domain *domain)
@@ -185,7 +209,7 @@ void domain_members_update(struct domain *domain)
 	domain->members = list.items;
 	domain->member_count = list.count;
 	mark_loops(domain);
-	publish_peers(domain);
+	publish_addresses(domain);
 }
 
 void domain_members_drop(struct domain *domain)

@@ -89,6 +89,32 @@ static bool state_parse(const char *word, enum domain_state *state)
 	return false; /* "unknown", "not-backup": to be found out again */
 }
 
+/* The configuration may name others than it did when the record was written: a host that isn't
+ * configured any more is no primary. */
+static bool is_configured(const struct config_endpoints *configured, const struct mx_host *host)
+{
+	const struct config_endpoint *item;
+
+	if (host->preference >= configured->count)
+		return false;
+	item = &configured->items[host->preference];
+	if (item->ip.family == IP_NONE)
+		return strcmp(item->host, host->name) == 0;
+	return host->name[0] == '\0' && host->address_count == 1 &&
+	       ip_equal(&item->ip, &host->addresses[0]);
+}
+
+static void keep_configured_primaries(struct domain *domain)
+{
+	const struct config_endpoints *configured = &domain->settings->primary;
+	bool all = domain->primary.count == configured->count;
+
+	for (size_t i = 0; i < domain->primary.count && all; i++)
+		all = is_configured(configured, &domain->primary.hosts[i]);
+	if (!all)
+		mxset_fini(&domain->primary);
+}
+
 static bool take_record(struct domain *domain, const json_t *record)
 {
 	int version = 0;
@@ -116,6 +142,7 @@ static bool take_record(struct domain *domain, const json_t *record)
 		domain->mx_answered = true;
 	set_from_json(&domain->set, hosts);
 	set_from_json(&domain->primary, primary);
+	keep_configured_primaries(domain);
 	domain->primary_answered = domain->primary.count > 0;
 	return true;
 }

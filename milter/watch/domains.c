@@ -14,11 +14,12 @@
 #include "base/text.h"
 #include "watch/domain.h"
 
-#define SAVE_EVERY_MS	  60000
-#define LOOKUPS_AT_ONCE	  100	/* at start; the rest follows at this many a second */
-#define HANGING_MS	  30000 /* after a wait in vain nobody waits for that primary for so long */
-#define LATECOMER_SECONDS 60
-#define SUBDOMAINS_MAX	  10000 /* of ".parent" sections, taken up because somebody asked */
+#define SAVE_EVERY_MS	      60000
+#define LOOKUPS_AT_ONCE	      100 /* at start; the rest follows at this many a second */
+#define HANGING_MS	      30000 /* after a wait in vain nobody waits for that primary for so long */
+#define LATECOMER_SECONDS     60
+#define SUBDOMAINS_MAX	      10000 /* of ".parent" sections, taken up because somebody asked */
+#define SUBDOMAINS_PER_SECOND 10
 
 /* ---- coming and going ---- */
 
@@ -30,6 +31,8 @@ static struct domain *domain_new(struct domains *domains, const char *name)
 	text_copy(domain->name, sizeof(domain->name), name);
 	domain->state = DOMAIN_UNKNOWN;
 	domain->begun_ms = loop_now_ms();
+	domain->published.view.state = DOMAIN_UNKNOWN; /* until it is evaluated */
+	domain->published.view.begun_ms = domain->begun_ms;
 	domain->settings = config_domain_find(domains->config, name);
 	domain_record_load(domain);
 	return domain;
@@ -42,6 +45,7 @@ static void domain_free(struct domain *domain)
 	mxset_fini(&domain->set);
 	mxset_fini(&domain->primary);
 	free(domain->published.peers);
+	free(domain->published.endpoints);
 	free(domain);
 }
 
@@ -60,13 +64,21 @@ static void domain_add(struct domains *domains, const char *name, int64_t delay_
 	domain_members_update(domain);
 	domain_evaluate(domain);
 	domain_dns_start(domain, delay_ms);
+	/* it came back just before we were stopped, and its mail was not flushed yet */
+	if (domain->state == DOMAIN_UP && domain->mails > 0)
+		domains->listener.recovered(domains->listener.arg, domain->name, domain->mails);
 }
 
-static void domain_remove(struct domain *domain)
+/* `keep`: what is known of it is remembered for the day it comes back. */
+static void domain_remove(struct domain *domain, bool keep)
 {
 	struct domains *domains = domain->owner;
 
-	domain_record_save(domain);
+	if (keep)
+		domain_record_save(domain);
+	else
+		writer_delete(domains->services->writer, STORE_DOMAINS, domain->name,
+			      strlen(domain->name));
 	pthread_rwlock_wrlock(&domains->lock);
 	HASH_DEL(domains->all, domain);
 	pthread_rwlock_unlock(&domains->lock);
@@ -84,33 +96,12 @@ static void save_all(void *arg)
 	loop_timer_start(domains->save_timer, SAVE_EVERY_MS);
 }
 
-struct domains *domains_new(struct services *services, struct config *config,
-			    const struct domains_listener *listener)
-{
-	struct domains *domains = memory_alloc(sizeof(*domains));
-	pthread_condattr_t monotonic;
-
-	domains->services = services;
-	domains->listener = *listener;
-	domains->endpoints = endpoints_new(services, domain_endpoint_sampled);
-	pthread_rwlock_init(&domains->lock, NULL);
-	pthread_mutex_init(&domains->wait_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&domains->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	domains->save_timer = loop_timer_new(services->loop, save_all, domains);
-	loop_timer_start(domains->save_timer, SAVE_EVERY_MS);
-	domains_configure(domains, config);
-	return domains;
-}
-
 void domains_free(struct domains *domains)
 {
 	struct domain *domain, *next;
 
 	HASH_ITER(hh, domains->all, domain, next)
-	domain_remove(domain);
+	domain_remove(domain, true);
 	loop_timer_free(domains->save_timer);
 	endpoints_free(domains->endpoints);
 	pthread_cond_destroy(&domains->changed);
@@ -159,7 +150,7 @@ static void reconfigure_present(struct domains *domains, struct config *config)
 		if (settings != NULL)
 			domain_reconfigure(domain, settings);
 		else
-			domain_remove(domain);
+			domain_remove(domain, true);
 	}
 }
 
@@ -179,6 +170,50 @@ static void add_missing(struct domains *domains)
 	}
 }
 
+struct stored_names {
+	const struct config *config;
+	struct config_strings covered; /* subdomains that a ".parent" section still covers */
+};
+
+static bool note_stored(void *arg, const void *key, size_t key_length, const void *value,
+			size_t value_length)
+{
+	struct stored_names *stored = arg;
+	char name[MAIL_DOMAIN_MAX + 1];
+	const struct config_domain *settings;
+
+	(void)value;
+	(void)value_length;
+	if (key_length >= sizeof(name))
+		return true;
+	memcpy(name, key, key_length);
+	name[key_length] = '\0';
+	settings = config_domain_find(stored->config, name);
+	if (settings == NULL || settings->name[0] != '.')
+		return true;
+	stored->covered.items = memory_resize(stored->covered.items, stored->covered.count + 1,
+					      sizeof(*stored->covered.items));
+	stored->covered.items[stored->covered.count++] = memory_string(name);
+	return stored->covered.count < SUBDOMAINS_MAX;
+}
+
+/* Subdomains are taken up when asked for; after a restart those that were are again at once, for
+ * there may be mail in the queue for them. */
+static void add_stored_subdomains(struct domains *domains)
+{
+	struct stored_names stored = { .config = domains->config };
+
+	store_scan(writer_store(domains->services->writer), STORE_DOMAINS, NULL, 0, note_stored,
+		   &stored);
+	for (size_t i = 0; i < stored.covered.count; i++) {
+		if (domains_find(domains, stored.covered.items[i]) == NULL)
+			domain_add(domains, stored.covered.items[i],
+				   (int64_t)i * 1000 / LOOKUPS_AT_ONCE);
+		free(stored.covered.items[i]);
+	}
+	free(stored.covered.items);
+}
+
 void domains_configure(struct domains *domains, struct config *config)
 {
 	struct config *old = domains->config;
@@ -187,6 +222,28 @@ void domains_configure(struct domains *domains, struct config *config)
 	reconfigure_present(domains, config);
 	add_missing(domains);
 	config_put(old);
+}
+
+struct domains *domains_new(struct services *services, struct config *config,
+			    const struct domains_listener *listener)
+{
+	struct domains *domains = memory_alloc(sizeof(*domains));
+	pthread_condattr_t monotonic;
+
+	domains->services = services;
+	domains->listener = *listener;
+	domains->endpoints = endpoints_new(services, domain_endpoint_sampled);
+	pthread_rwlock_init(&domains->lock, NULL);
+	pthread_mutex_init(&domains->wait_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&domains->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	domains->save_timer = loop_timer_new(services->loop, save_all, domains);
+	loop_timer_start(domains->save_timer, SAVE_EVERY_MS);
+	domains_configure(domains, config);
+	add_stored_subdomains(domains);
+	return domains;
 }
 
 void domains_look_again(struct domains *domains)
@@ -203,10 +260,10 @@ void domains_look_again(struct domains *domains)
 
 /* ---- for other threads ---- */
 
-static bool is_peer(const struct domain *domain, const struct ip *client)
+static bool is_among(const struct ip *addresses, size_t count, const struct ip *client)
 {
-	for (size_t i = 0; i < domain->published.peer_count; i++)
-		if (ip_equal(&domain->published.peers[i], client))
+	for (size_t i = 0; client != NULL && i < count; i++)
+		if (ip_equal(&addresses[i], client))
 			return true;
 	return false;
 }
@@ -221,7 +278,8 @@ static void view_copy(const struct domain *domain, const struct ip *client,
 	if (published->up_started_ms != 0)
 		view->up_clock += (loop_now_ms() - published->up_started_ms) / 1000;
 	view->hangs_until_ms = atomic_load(&domain->hangs_until_ms);
-	view->peer_mx = client != NULL && is_peer(domain, client);
+	view->peer_mx = is_among(published->peers, published->peer_count, client);
+	view->is_endpoint = is_among(published->endpoints, published->endpoint_count, client);
 }
 
 bool domains_view(struct domains *domains, const char *name, const struct ip *client,
@@ -231,8 +289,10 @@ bool domains_view(struct domains *domains, const char *name, const struct ip *cl
 
 	pthread_rwlock_rdlock(&domains->lock);
 	HASH_FIND_STR(domains->all, name, domain);
-	if (domain != NULL)
+	if (domain != NULL) {
 		view_copy(domain, client, view);
+		atomic_store_explicit(&domain->asked_ms, loop_now_ms(), memory_order_relaxed);
+	}
 	pthread_rwlock_unlock(&domains->lock);
 	return domain != NULL;
 }
@@ -240,29 +300,97 @@ bool domains_view(struct domains *domains, const char *name, const struct ip *cl
 struct wanted {
 	struct domains *domains;
 	char name[MAIL_DOMAIN_MAX + 1];
+	struct ip client;
 };
 
-static void take_wanted(void *arg)
-{
-	struct wanted *wanted = arg;
-	struct domains *domains = wanted->domains;
-
-	if (domains_find(domains, wanted->name) == NULL &&
-	    config_domain_find(domains->config, wanted->name) != NULL &&
-	    domains->subdomain_count < SUBDOMAINS_MAX) {
-		domains->subdomain_count++;
-		domain_add(domains, wanted->name, 0);
-	}
-	free(wanted);
-}
-
-void domains_want(struct domains *domains, const char *name)
+static struct wanted *wanted_new(struct domains *domains, const char *name)
 {
 	struct wanted *wanted = memory_alloc(sizeof(*wanted));
 
 	wanted->domains = domains;
 	text_copy(wanted->name, sizeof(wanted->name), name);
-	loop_post(domains->services->loop, take_wanted, wanted);
+	return wanted;
+}
+
+static bool is_subdomain(const struct domain *domain)
+{
+	return domain->settings->name[0] == '.';
+}
+
+/* Makes room for one more subdomain: the one that nobody has asked for longest goes. */
+static void evict_subdomain(struct domains *domains)
+{
+	struct domain *oldest = NULL;
+	struct domain *domain;
+	size_t count = 0;
+
+	for (domain = domains->all; domain != NULL; domain = domain->hh.next) {
+		if (!is_subdomain(domain))
+			continue;
+		count++;
+		if (domain->mails == 0 &&
+		    (oldest == NULL ||
+		     atomic_load(&domain->asked_ms) < atomic_load(&oldest->asked_ms)))
+			oldest = domain;
+	}
+	if (count < SUBDOMAINS_MAX || oldest == NULL)
+		return;
+	domain_remove(oldest, false);
+}
+
+static void take_up(struct domains *domains, const char *name)
+{
+	const struct config_domain *settings = config_domain_find(domains->config, name);
+
+	if (settings == NULL || domains_find(domains, name) != NULL)
+		return;
+	evict_subdomain(domains);
+	domain_add(domains, name, 0);
+}
+
+static void take_wanted(void *arg)
+{
+	struct wanted *wanted = arg;
+
+	take_up(wanted->domains, wanted->name);
+	free(wanted);
+}
+
+bool domains_want(struct domains *domains, const char *name)
+{
+	bool may;
+
+	pthread_mutex_lock(&domains->wait_lock);
+	may = budget_take(&domains->wants, SUBDOMAINS_PER_SECOND, 1000, loop_now_ms());
+	pthread_mutex_unlock(&domains->wait_lock);
+	if (may)
+		loop_post(domains->services->loop, take_wanted, wanted_new(domains, name));
+	return may;
+}
+
+static void probe_client(void *arg)
+{
+	struct wanted *heard = arg;
+	struct domain *domain = domains_find(heard->domains, heard->name);
+
+	for (size_t i = 0; domain != NULL && i < domain->member_count; i++)
+		if (ip_equal(&endpoint_address(domain->members[i].endpoint)->ip, &heard->client))
+			endpoint_probe_soon(domain->members[i].endpoint);
+	free(heard);
+}
+
+void domains_heard_from(struct domains *domains, const char *name, const struct ip *client)
+{
+	struct wanted *heard = wanted_new(domains, name);
+
+	heard->client = *client;
+	loop_post(domains->services->loop, probe_client, heard);
+}
+
+bool domain_view_recovering(const struct domain_view *view, int64_t grace, int64_t now)
+{
+	return view->state == DOMAIN_UP && view->recovered != 0 && now >= view->recovered &&
+	       now - view->recovered < grace;
 }
 
 static struct timespec deadline_at(int64_t milliseconds)
@@ -323,6 +451,13 @@ void domains_count_verdict(struct domains *domains, const char *name, enum decis
 	pthread_rwlock_unlock(&domains->lock);
 }
 
+static bool is_recent(int64_t then, int64_t seconds)
+{
+	int64_t age = loop_wall_seconds() - then;
+
+	return age >= 0 && age < seconds;
+}
+
 static void take_mail(void *arg)
 {
 	struct wanted *counted = arg;
@@ -332,7 +467,7 @@ static void take_mail(void *arg)
 		/* the first one at once: a crash must not hide that there is something to flush */
 		if (domain->mails++ == 0)
 			domain_record_save(domain);
-	} else if (domain != NULL && loop_wall_seconds() - domain->recovered < LATECOMER_SECONDS) {
+	} else if (domain != NULL && is_recent(domain->recovered, LATECOMER_SECONDS)) {
 		/* it was welcomed while the primary was still away: the flush may have missed it */
 		domain->owner->listener.latecomer(domain->owner->listener.arg, domain->name);
 	}
@@ -341,11 +476,7 @@ static void take_mail(void *arg)
 
 void domains_count_mail(struct domains *domains, const char *name)
 {
-	struct wanted *counted = memory_alloc(sizeof(*counted));
-
-	counted->domains = domains;
-	text_copy(counted->name, sizeof(counted->name), name);
-	loop_post(domains->services->loop, take_mail, counted);
+	loop_post(domains->services->loop, take_mail, wanted_new(domains, name));
 }
 
 /* ---- loop thread only ---- */
