@@ -18,8 +18,9 @@
 struct recipient_lists;
 
 enum recipient_listed {
-	RECIPIENT_LIST_NONE,   /* the domain has no list */
-	RECIPIENT_LIST_ABSENT, /* it has one, and this recipient isn't in it */
+	RECIPIENT_LIST_NONE,	/* the domain has no list */
+	RECIPIENT_LIST_ABSENT,	/* it has one, and this recipient isn't in it */
+	RECIPIENT_LIST_MISSING, /* likewise, and the list is complete (recipients_complete) */
 	RECIPIENT_LIST_PRESENT,
 	RECIPIENT_LIST_CATCH_ALL, /* the list says @domain */
 };
@@ -29,7 +30,7 @@ void recipient_lists_free(struct recipient_lists *lists);
 /* Takes a new configuration. `force`: a list that shrank much is taken all the same. */
 void recipient_lists_configure(struct recipient_lists *lists, struct config *config, bool force);
 
-/* `local` as it is keyed (folded or not). Any thread. */
+/* `local` as typed; the list knows whether it folds, and whether it is complete. Any thread. */
 enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const char *domain,
 					   const char *local);
 /* How many entries the domain's list has; 0 without one. Any thread. */

@@ -5,6 +5,7 @@
  */
 #include "memory/recipient_lists.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 
 #define LOOK_EVERY_MS  60000
 #define SHRINK_PERCENT 20
+#define KEPT_FROM      "#from " /* the first line of a kept list: the file it was */
+#define KEPT_PREFIX    "recipients_file."
 #define LINE_MAX_BYTES 1024
 
 struct local_part {
@@ -37,7 +40,8 @@ struct list {
 	struct local_part *locals;
 	size_t count;
 	bool catch_all;
-	bool fold;
+	bool fold;     /* local_part_case when it was read */
+	bool complete; /* recipients_complete then: whole lists and their meaning change together */
 };
 
 struct recipient_lists {
@@ -156,13 +160,14 @@ static int list_read(struct list *list, const char *path)
 
 static char *kept_path(const struct recipient_lists *lists, const char *domain)
 {
-	return memory_format("%s/recipients_file.%s", lists->config->milter.state_dir, domain);
+	return memory_format("%s/" KEPT_PREFIX "%s", lists->config->milter.state_dir, domain);
 }
 
 static bool write_list(const struct list *list, FILE *file)
 {
 	const struct local_part *item;
 
+	fprintf(file, KEPT_FROM "%s\n", list->path);
 	if (list->catch_all)
 		fprintf(file, "@%s\n", list->domain);
 	for (item = list->locals; item != NULL; item = item->hh.next)
@@ -194,7 +199,26 @@ static struct list *list_new(const struct recipient_lists *lists,
 	list->domain = memory_string(domain->name);
 	list->path = memory_string(domain->recipients_file);
 	list->fold = lists->config->recipients.local_part_case == CONFIG_CASE_FOLD;
+	list->complete = domain->recipients_complete;
 	return list;
+}
+
+/* True when the kept list at `path` was made of the file that is configured now. */
+static bool is_kept_of(const struct list *list, const char *path)
+{
+	char line[LINE_MAX_BYTES];
+	FILE *file = fopen(path, "re");
+	bool same = false;
+
+	if (file == NULL)
+		return false;
+	if (fgets(line, sizeof(line), file) != NULL &&
+	    strncmp(line, KEPT_FROM, strlen(KEPT_FROM)) == 0) {
+		line[strcspn(line, "\n")] = '\0';
+		same = strcmp(line + strlen(KEPT_FROM), list->path) == 0;
+	}
+	fclose(file);
+	return same;
 }
 
 /* What was good when the daemon ran before; NULL when there is nothing. */
@@ -203,10 +227,10 @@ static struct list *list_kept(const struct recipient_lists *lists,
 {
 	struct list *list = list_new(lists, domain);
 	char *path = kept_path(lists, domain->name);
-	int error = list_read(list, path);
+	bool good = is_kept_of(list, path) && list_read(list, path) == 0 && list->count > 0;
 
 	free(path);
-	if (error == 0 && list->count > 0) {
+	if (good) {
 		list->size = -1; /* it was never this file: look at it again */
 		return list;
 	}
@@ -217,9 +241,12 @@ static struct list *list_kept(const struct recipient_lists *lists,
 /* Why a list that was read can't replace the one in use; NULL when it can. */
 static const char *refusal(const struct list *list, const struct list *old, bool force)
 {
+	if (force)
+		return NULL;
 	if (list->count == 0)
-		return "it has no address of this domain";
-	if (old != NULL && !force && list->count * 100 < old->count * (100 - SHRINK_PERCENT))
+		return "it has no address of this domain; if that is right: backupmxctl reload "
+		       "--force";
+	if (old != NULL && list->count * 100 < old->count * (100 - SHRINK_PERCENT))
 		return "it has over 20 % fewer lines than before; if that is right: backupmxctl "
 		       "reload --force";
 	return NULL;
@@ -242,6 +269,27 @@ static struct list *list_find(struct recipient_lists *lists, const char *domain)
 
 	HASH_FIND_STR(lists->all, domain, list);
 	return list;
+}
+
+static bool file_changed(const struct list *list)
+{
+	struct stat status;
+
+	if (stat(list->path, &status) != 0)
+		return false; /* it may be on its way; a reload says so */
+	return status.st_mtim.tv_sec != list->changed.tv_sec ||
+	       status.st_mtim.tv_nsec != list->changed.tv_nsec || status.st_size != list->size;
+}
+
+/* Nothing about it has changed since it was read: a reload costs nothing then. */
+static bool is_current(const struct recipient_lists *lists, const struct list *list,
+		       const struct config_domain *domain)
+{
+	bool fold = lists->config->recipients.local_part_case == CONFIG_CASE_FOLD;
+
+	return list != NULL && !file_changed(list) && list->fold == fold &&
+	       list->complete == domain->recipients_complete &&
+	       strcmp(list->path, domain->recipients_file) == 0;
 }
 
 static void load(struct recipient_lists *lists, const struct config_domain *domain, bool force)
@@ -270,16 +318,6 @@ static void load(struct recipient_lists *lists, const struct config_domain *doma
 	list_free(list);
 }
 
-static bool file_changed(const struct list *list)
-{
-	struct stat status;
-
-	if (stat(list->path, &status) != 0)
-		return false; /* it may be on its way; a reload says so */
-	return status.st_mtim.tv_sec != list->changed.tv_sec ||
-	       status.st_mtim.tv_nsec != list->changed.tv_nsec || status.st_size != list->size;
-}
-
 static void look(void *arg)
 {
 	struct recipient_lists *lists = arg;
@@ -292,10 +330,40 @@ static void look(void *arg)
 		if (domain->recipients_file[0] == '\0')
 			continue;
 		list = list_find(lists, domain->name);
-		if (list == NULL || file_changed(list))
+		if (!is_current(lists, list, domain))
 			load(lists, domain, false);
 	}
 	loop_timer_start(lists->look, LOOK_EVERY_MS);
+}
+
+static bool has_list(const struct config *config, const char *name)
+{
+	const struct config_domain *domain = config_domain_find(config, name);
+
+	return domain != NULL && domain->recipients_file[0] != '\0' &&
+	       strcmp(domain->name, name) == 0;
+}
+
+/* A list that was taken out of the configuration must not come back from the past one day. */
+static void forget_kept(const struct recipient_lists *lists)
+{
+	const char *folder = lists->config->milter.state_dir;
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		const char *domain = entry->d_name + strlen(KEPT_PREFIX);
+		char *path;
+
+		if (strncmp(entry->d_name, KEPT_PREFIX, strlen(KEPT_PREFIX)) != 0 ||
+		    has_list(lists->config, domain))
+			continue;
+		path = memory_format("%s/%s", folder, entry->d_name);
+		unlink(path);
+		free(path);
+	}
+	if (dir != NULL)
+		closedir(dir);
 }
 
 static void drop_unconfigured(struct recipient_lists *lists)
@@ -304,11 +372,7 @@ static void drop_unconfigured(struct recipient_lists *lists)
 
 	HASH_ITER(hh, lists->all, list, next)
 	{
-		const struct config_domain *domain =
-			config_domain_find(lists->config, list->domain);
-
-		if (domain != NULL && domain->recipients_file[0] != '\0' &&
-		    strcmp(domain->name, list->domain) == 0)
+		if (has_list(lists->config, list->domain))
 			continue;
 		pthread_rwlock_wrlock(&lists->lock);
 		HASH_DEL(lists->all, list);
@@ -324,8 +388,11 @@ void recipient_lists_configure(struct recipient_lists *lists, struct config *con
 	lists->config = config_get(config);
 	config_put(old);
 	drop_unconfigured(lists);
+	forget_kept(lists);
 	for (size_t i = 0; i < config->domain_count; i++)
-		if (config->domain[i].recipients_file[0] != '\0')
+		if (config->domain[i].recipients_file[0] != '\0' &&
+		    (force || !is_current(lists, list_find(lists, config->domain[i].name),
+					  &config->domain[i])))
 			load(lists, &config->domain[i], force);
 }
 
@@ -356,21 +423,32 @@ void recipient_lists_free(struct recipient_lists *lists)
 	free(lists);
 }
 
+static enum recipient_listed find_in(const struct list *list, const char *typed)
+{
+	char local[MAIL_LOCAL_MAX + 1];
+	struct local_part *item;
+
+	text_copy(local, sizeof(local), typed);
+	if (list->fold)
+		text_lower(local);
+	HASH_FIND(hh, list->locals, local, strlen(local), item);
+	if (item != NULL)
+		return RECIPIENT_LIST_PRESENT;
+	if (list->catch_all)
+		return RECIPIENT_LIST_CATCH_ALL;
+	return list->complete ? RECIPIENT_LIST_MISSING : RECIPIENT_LIST_ABSENT;
+}
+
 enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const char *domain,
 					   const char *local)
 {
 	enum recipient_listed listed = RECIPIENT_LIST_NONE;
-	struct local_part *item;
 	struct list *list;
 
 	pthread_rwlock_rdlock(&lists->lock);
 	HASH_FIND_STR(lists->all, domain, list);
-	if (list != NULL) {
-		HASH_FIND(hh, list->locals, local, strlen(local), item);
-		listed = item != NULL	   ? RECIPIENT_LIST_PRESENT
-			 : list->catch_all ? RECIPIENT_LIST_CATCH_ALL
-					   : RECIPIENT_LIST_ABSENT;
-	}
+	if (list != NULL)
+		listed = find_in(list, local);
 	pthread_rwlock_unlock(&lists->lock);
 	return listed;
 }

@@ -61,8 +61,9 @@ static enum store_result record_get(struct recipients *recipients, const char *d
 	enum store_result result = writer_get(recipients->writer, STORE_RECIPIENTS, key, key_length,
 					      bytes, sizeof(bytes), &length);
 
+	/* damaged bytes are no record: they may be written over */
 	if (result == STORE_FOUND && !recipient_record_read(record, bytes, length))
-		return STORE_FAILED;
+		return STORE_ABSENT;
 	return result;
 }
 
@@ -93,26 +94,23 @@ static void fill_from_record(const struct recipient_record *record,
 
 /* What the lists say; false when they leave it open. */
 static bool find_in_lists(struct recipients *recipients, const struct recipient_question *question,
-			  const char *local, struct recipient_found *found)
+			  const char *typed, struct recipient_found *found)
 {
-	const struct config_domain *settings =
-		config_domain_find(question->config, question->domain);
-
 	found->source = RECIPIENT_SOURCE_FILE;
-	switch (recipient_lists_find(recipients->lists, question->domain, local)) {
+	switch (recipient_lists_find(recipients->lists, question->domain, typed)) {
 	case RECIPIENT_LIST_PRESENT:
 		found->status = RECIPIENT_VALID;
 		return true;
 	case RECIPIENT_LIST_CATCH_ALL:
 		found->status = RECIPIENT_CATCH_ALL;
 		return true;
-	case RECIPIENT_LIST_ABSENT:
-		if (settings != NULL && settings->recipients_complete &&
-		    !mail_local_is_role(local)) {
+	case RECIPIENT_LIST_MISSING:
+		if (!mail_local_is_role(typed)) {
 			found->status = RECIPIENT_INVALID;
 			return true;
 		}
 		break;
+	case RECIPIENT_LIST_ABSENT:
 	case RECIPIENT_LIST_NONE:
 		break;
 	}
@@ -144,27 +142,29 @@ static void find_in_memory(struct recipients *recipients, const struct recipient
 }
 
 static void find_one(struct recipients *recipients, const struct recipient_question *question,
-		     const char *local, struct recipient_found *found)
+		     const char *typed, struct recipient_found *found)
 {
+	char local[MAIL_LOCAL_MAX + 1];
+
 	memset(found, 0, sizeof(*found));
-	if (!find_in_lists(recipients, question, local, found))
-		find_in_memory(recipients, question, local, found);
+	if (find_in_lists(recipients, question, typed, found))
+		return;
+	recipients_fold(question->config, typed, local, sizeof(local));
+	find_in_memory(recipients, question, local, found);
 }
 
 void recipients_find(struct recipients *recipients, const struct recipient_question *question,
 		     struct recipient_found *found)
 {
 	const char *delimiters = question->config->recipients.recipient_delimiter;
-	char local[MAIL_LOCAL_MAX + 1];
 	char base[MAIL_LOCAL_MAX + 1];
 	struct recipient_found of_base;
 
-	recipients_fold(question->config, question->local, local, sizeof(local));
-	find_one(recipients, question, local, found);
+	find_one(recipients, question, question->local, found);
 	if (found->status != RECIPIENT_UNKNOWN && found->status != RECIPIENT_INVALID)
 		return;
 	if (delimiters[0] == '\0' ||
-	    !mail_local_without_detail(local, delimiters, base, sizeof(base)))
+	    !mail_local_without_detail(question->local, delimiters, base, sizeof(base)))
 		return;
 	/* a list that is complete knows "user", not "user+detail" */
 	if (found->status == RECIPIENT_INVALID && found->source != RECIPIENT_SOURCE_FILE)
@@ -174,17 +174,28 @@ void recipients_find(struct recipients *recipients, const struct recipient_quest
 		*found = of_base;
 }
 
+/* No more than max_entries: what is new then isn't kept, what is there stays. */
+static bool is_full(struct recipients *recipients, const struct recipient_question *question)
+{
+	return store_entries(writer_store(recipients->writer), STORE_RECIPIENTS) >=
+	       question->config->recipients.max_entries;
+}
+
 void recipients_learn(struct recipients *recipients, const struct recipient_question *question,
 		      enum rcpt_verdict verdict)
 {
 	struct recipient_rules rules = rules_of(question->config);
 	struct recipient_record old, learned;
 	char local[MAIL_LOCAL_MAX + 1];
-	bool has_old;
+	enum store_result has_old;
 
 	recipients_fold(question->config, question->local, local, sizeof(local));
-	has_old = record_get(recipients, question->domain, local, &old) == STORE_FOUND;
-	if (recipient_learn(has_old ? &old : NULL, verdict, &rules, &question->clock, &learned))
+	has_old = record_get(recipients, question->domain, local, &old);
+	/* what could not be read must not be written over */
+	if (has_old == STORE_FAILED || (has_old == STORE_ABSENT && is_full(recipients, question)))
+		return;
+	if (recipient_learn(has_old == STORE_FOUND ? &old : NULL, verdict, &rules, &question->clock,
+			    &learned))
 		record_put(recipients, question->domain, local, &learned);
 }
 
@@ -233,7 +244,8 @@ void recipients_learn_catch_all(struct recipients *recipients,
 				const struct recipient_question *question, bool accepts_all)
 {
 	struct recipient_record old;
-	bool had = record_get(recipients, question->domain, "", &old) == STORE_FOUND;
+	enum store_result has_old = record_get(recipients, question->domain, "", &old);
+	bool had = has_old == STORE_FOUND;
 	struct recipient_record record = {
 		.kind = accepts_all ? RECIPIENT_KIND_CATCH_ALL : RECIPIENT_KIND_NO_CATCH_ALL,
 		.source = RECIPIENT_SOURCE_CALLOUT,
@@ -242,6 +254,8 @@ void recipients_learn_catch_all(struct recipients *recipients,
 	};
 	struct scan scan = { .recipients = recipients, .question = question };
 
+	if (has_old == STORE_FAILED)
+		return;
 	record_put(recipients, question->domain, "", &record);
 	if (!accepts_all || (had && old.kind == RECIPIENT_KIND_CATCH_ALL))
 		return;
@@ -294,8 +308,9 @@ static bool consider_control(void *arg, const void *key, size_t key_length, cons
 	    record.kind != RECIPIENT_KIND_VALID || record.verified <= scan->best.verified ||
 	    recipient_status_now(&record, &scan->rules, &scan->question->clock) != RECIPIENT_VALID)
 		return true;
+	/* one with other characters than ASCII can't be asked about everywhere */
 	if (!key_local(scan, key, key_length, local, sizeof(local)) || mail_local_is_role(local) ||
-	    strcmp(local, scan->asked) == 0)
+	    !text_is_ascii(local) || strcmp(local, scan->asked) == 0)
 		return true;
 	scan->best = record;
 	text_copy(scan->best_local, sizeof(scan->best_local), local);

@@ -453,7 +453,7 @@ def test_overlong_addresses_leave_the_id_in_the_log(world):
     long = "x" * 5000
     for sender, rcpt in (("<%s@example.org>" % long, "<alice@up.test>"),
                          ("<%s@example.org>" % long, "<%s@up.test>" % ("y" * 64)),
-                         ("<%s@example.org>" % ("\\\"" * 900), "<%s@up.test>" % ("y" * 64))):
+                         ("<%s@example.org>" % ("\\\"" * 900), "<%s@up.test>" % ("z" * 64))):
         reply = world.daemon.milter().rcpt(rcpt, mail_from=sender)
         assert reply.code == 451
         world.daemon.wait_for_log(r"action=defer .* id=%s$" % reply.message_id, 5)
