@@ -38,6 +38,8 @@ enum health_reason {
 	HEALTH_PROTOCOL,
 	HEALTH_LOOP,
 	HEALTH_CANARY_REFUSED,
+	HEALTH_OWN_FAULT, /* this process ran out of something: says nothing of anybody, is never
+			     fed */
 	HEALTH_REASON_COUNT
 };
 

@@ -25,6 +25,7 @@ struct smtp_reply {
 	char text[SMTP_REPLY_TEXT_MAX];	 /* of the last line, after code and enhanced code; cut to
 					    fit,  printable (base/text.h) */
 	char first[SMTP_REPLY_TEXT_MAX]; /* of the first line: a banner's host name is in it */
+	char between[SMTP_REPLY_TEXT_MAX]; /* of the lines between those two, as many as fit */
 	unsigned lines;
 	/* From an EHLO reply's keyword lines (RFC 5321 4.1.1.1), any case; harmless elsewhere. */
 	bool has_starttls, has_pipelining, has_smtputf8, has_8bitmime, has_size, has_enhanced;

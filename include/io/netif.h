@@ -8,8 +8,9 @@
 
 #include "core/ip.h"
 
-/* The addresses of all interfaces; free() them. *count is 0 on failure. */
-struct ip *netif_addresses(size_t *count);
+/* The addresses of all interfaces in *addresses; free() them. False, and none, when the system
+ * doesn't tell. */
+bool netif_addresses(struct ip **addresses, size_t *count);
 
 /* True when some interface has an address of the family that reaches beyond this host and its link.
  */

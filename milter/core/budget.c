@@ -7,9 +7,12 @@
 
 static int64_t used_now(const struct budget *budget, int64_t allowed, int64_t now_ms)
 {
-	int64_t back = (now_ms - budget->last_ms) * allowed;
+	int64_t elapsed = now_ms - budget->last_ms;
 
-	return budget->used_ms > back ? budget->used_ms - back : 0;
+	/* divided, not multiplied: years of uptime times a large allowance would overflow */
+	if (elapsed > budget->used_ms / allowed)
+		return 0;
+	return budget->used_ms - elapsed * allowed;
 }
 
 bool budget_has(const struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms)

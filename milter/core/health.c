@@ -24,6 +24,7 @@ static const char *const reason_names[HEALTH_REASON_COUNT] = {
 	[HEALTH_PROTOCOL] = "protocol",
 	[HEALTH_LOOP] = "loop",
 	[HEALTH_CANARY_REFUSED] = "canary-refused",
+	[HEALTH_OWN_FAULT] = "own-fault",
 };
 
 static const char *const state_names[] = {

@@ -79,7 +79,8 @@ static enum rcpt_answer read_without_code(const struct smtp_reply *reply)
 	if (reply->code == 554)
 		return RCPT_ANSWER_NONE;
 	if (has_any(reply->text, policy_words, COUNT(policy_words)) ||
-	    has_any(reply->first, policy_words, COUNT(policy_words)))
+	    has_any(reply->first, policy_words, COUNT(policy_words)) ||
+	    has_any(reply->between, policy_words, COUNT(policy_words)))
 		return RCPT_ANSWER_NONE;
 	return RCPT_ANSWER_REFUSED_BARE;
 }

@@ -187,6 +187,17 @@ static void keep_text(struct piece text, char *buffer, size_t size)
 	text_add_printable(&kept, text.start, text.length);
 }
 
+static void keep_between(struct smtp_reply *reply, struct piece text)
+{
+	size_t used = strlen(reply->between);
+
+	if (used + 2 >= sizeof(reply->between))
+		return;
+	if (used > 0)
+		reply->between[used++] = ' ';
+	keep_text(text, reply->between + used, sizeof(reply->between) - used);
+}
+
 static void finish_reply(struct smtp_reply *reply, struct piece text)
 {
 	if (!find_leading(&text, &reply->enhanced))
@@ -210,8 +221,11 @@ static enum smtp_reply_status read_line(struct smtp_reply *reply, struct piece l
 		keep_text(text, reply->first, sizeof(reply->first));
 	else
 		read_keyword(reply, text);
-	if (!is_last)
+	if (!is_last) {
+		if (reply->lines > 1)
+			keep_between(reply, text);
 		return SMTP_REPLY_MORE;
+	}
 	finish_reply(reply, text);
 	return SMTP_REPLY_COMPLETE;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -289,6 +290,7 @@ static void start_knowledge(struct daemon *daemon)
 
 	services->writer = writer_start(daemon->store);
 	secret_start(daemon);
+	srandom((unsigned)time(NULL) ^ (unsigned)getpid()); /* of probes' jitter */
 	daemon->lists = recipient_lists_new(services->loop, daemon->config);
 	daemon->gate.recipients = recipients_new(services->writer, daemon->lists);
 	daemon->gate.senders = senders_new(services->writer, &daemon->secret);
@@ -330,6 +332,10 @@ static int start_doors(struct daemon *daemon)
 
 	gate_init(&daemon->gate, daemon->config, our_name(daemon));
 	process_make_parent(config->milter.control_socket);
+	if (process_socket_is_live(config->milter.control_socket)) {
+		log_error("control: another daemon listens on %s", config->milter.control_socket);
+		return EX_TEMPFAIL;
+	}
 	daemon->control = control_new(&control);
 	if (daemon->control == NULL)
 		return EX_CANTCREAT;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "daemon/daemon.h"
 #include "daemon/process.h"
@@ -52,6 +53,16 @@ static _Noreturn void usage_error(void)
 	exit(EX_USAGE);
 }
 
+/* A daemon changes to "/": a relative path is made whole before. */
+static const char *absolute(const char *path)
+{
+	char folder[4096];
+
+	if (path[0] == '/' || getcwd(folder, sizeof(folder)) == NULL)
+		return path;
+	return memory_format("%s/%s", folder, path);
+}
+
 static void read_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	int option;
@@ -79,7 +90,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 			arguments->log_to_stderr = true;
 			break;
 		case 'P':
-			arguments->pid_path = optarg;
+			arguments->pid_path = absolute(optarg);
 			break;
 		case 't':
 			arguments->test = true;

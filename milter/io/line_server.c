@@ -165,6 +165,7 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
 static int listen_at(const char *path, mode_t mode)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat there;
 	mode_t old_mask;
 	int failed;
 	int fd;
@@ -176,6 +177,11 @@ static int listen_at(const char *path, mode_t mode)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return -1;
+	if (lstat(path, &there) == 0 && !S_ISSOCK(there.st_mode)) {
+		close(fd);
+		errno = EEXIST; /* a file of somebody's: not ours to remove */
+		return -1;
+	}
 	unlink(path);
 	old_mask = umask(0177); /* never open to others, not even for a moment */
 	failed = bind(fd, (struct sockaddr *)&address, sizeof(address));

@@ -12,15 +12,16 @@
 #include "base/memory.h"
 #include "core/mxset.h"
 
-struct ip *netif_addresses(size_t *count)
+bool netif_addresses(struct ip **addresses, size_t *count)
 {
 	struct ifaddrs *all = NULL;
 	struct ip *found = NULL;
 	struct ip_port one;
 
 	*count = 0;
+	*addresses = NULL;
 	if (getifaddrs(&all) != 0)
-		return NULL;
+		return false;
 	for (struct ifaddrs *entry = all; entry != NULL; entry = entry->ifa_next) {
 		if (entry->ifa_addr == NULL || !ip_from_sockaddr(entry->ifa_addr, &one))
 			continue;
@@ -28,7 +29,8 @@ struct ip *netif_addresses(size_t *count)
 		found[(*count)++] = one.ip;
 	}
 	freeifaddrs(all);
-	return found;
+	*addresses = found;
+	return true;
 }
 
 static bool reaches_beyond(const struct ip *ip)
@@ -47,9 +49,9 @@ static bool reaches_beyond(const struct ip *ip)
 
 bool netif_has_family(enum ip_family family)
 {
+	struct ip *all;
 	size_t count;
-	struct ip *all = netif_addresses(&count);
-	bool has = false;
+	bool has = !netif_addresses(&all, &count); /* who can't tell assumes the usual */
 
 	for (size_t i = 0; i < count && !has; i++)
 		has = all[i].family == family && reaches_beyond(&all[i]);

@@ -245,6 +245,11 @@ static enum health_reason reason_of_errno(int error)
 		return HEALTH_UNREACHABLE;
 	case EAFNOSUPPORT:
 		return HEALTH_NO_ROUTE;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return HEALTH_OWN_FAULT;
 	default:
 		return HEALTH_LOST;
 	}

@@ -16,6 +16,8 @@
 #define BUCKET_ROWS	 16
 #define NETWORKS	 65536
 #define ROWS_PER_NETWORK 20000
+#define SWEEP_AT_QUOTA	 256
+#define CLEARED_MAX	 64
 
 struct slot {
 	uint64_t key; /* 0: empty */
@@ -30,6 +32,7 @@ struct senders {
 	struct slot (*buckets)[BUCKET_ROWS];
 	uint32_t *networks; /* rows per client network, by a hash of it */
 	size_t count;
+	size_t swept; /* the bucket that is swept next */
 };
 
 struct record {
@@ -38,7 +41,8 @@ struct record {
 
 /* What one attempt changed, to be told to the store when the lock is open again. */
 struct change {
-	uint64_t cleared; /* a key; 0: none */
+	uint64_t cleared[CLEARED_MAX]; /* keys */
+	size_t cleared_count;
 	struct slot kept; /* key 0: none */
 };
 
@@ -48,9 +52,9 @@ static void change_save(struct senders *senders, const struct change *change)
 	struct record record = { slot->row.first, slot->row.last, slot->row.became,
 				 slot->row.attempts, slot->network };
 
-	if (change->cleared != 0)
-		writer_delete(senders->writer, STORE_SENDERS, &change->cleared,
-			      sizeof(change->cleared));
+	for (size_t i = 0; i < change->cleared_count; i++)
+		writer_delete(senders->writer, STORE_SENDERS, &change->cleared[i],
+			      sizeof(change->cleared[i]));
 	if (slot->key != 0)
 		writer_put(senders->writer, STORE_SENDERS, &slot->key, sizeof(slot->key), &record,
 			   sizeof(record));
@@ -62,7 +66,7 @@ static void slot_clear(struct senders *senders, struct slot *slot, struct change
 		return;
 	senders->networks[slot->network]--;
 	senders->count--;
-	change->cleared = slot->key;
+	change->cleared[change->cleared_count++] = slot->key;
 	memset(slot, 0, sizeof(*slot));
 }
 
@@ -137,6 +141,23 @@ static bool load_one(void *arg, const void *key, size_t key_length, const void *
 	return true;
 }
 
+/* Takes forgotten rows away, some buckets at each call, so that all have their turn. */
+static void sweep(struct senders *senders, size_t buckets, int64_t now, struct change *change)
+{
+	for (; buckets > 0; buckets--) {
+		struct slot *bucket = senders->buckets[senders->swept++ % BUCKETS];
+
+		for (size_t i = 0; i < BUCKET_ROWS; i++) {
+			if (bucket[i].key == 0 || !persistent_row_forgotten(&bucket[i].row, now))
+				continue;
+			if (change->cleared_count + 1 ==
+			    CLEARED_MAX) /* one is for whom we make room */
+				return;
+			slot_clear(senders, &bucket[i], change);
+		}
+	}
+}
+
 struct senders *senders_new(struct writer *writer, const struct secret *secret)
 {
 	struct senders *senders = memory_alloc(sizeof(*senders));
@@ -195,11 +216,13 @@ struct sender_standing senders_attempt(struct senders *senders,
 	uint64_t key = key_of(senders, attempt);
 	uint32_t network = network_of(senders, attempt->client);
 	struct sender_standing standing = { .persistent = false };
-	struct change change = { .cleared = 0 };
+	struct change change = { .cleared_count = 0 };
 	struct persistent_row before;
 	struct slot *slot;
 
 	pthread_mutex_lock(&senders->lock);
+	sweep(senders, senders->networks[network] < ROWS_PER_NETWORK ? 1 : SWEEP_AT_QUOTA, now,
+	      &change);
 	slot = slot_find(senders, key);
 	if (slot == NULL && senders->networks[network] < ROWS_PER_NETWORK) {
 		slot = slot_make_room(senders, key, now, &change);

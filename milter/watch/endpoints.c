@@ -245,10 +245,12 @@ static void probe_ended(void *arg, enum health_reason result)
 		return; /* nobody wants to know any more; the timer is set */
 	log_debug("probe: address=%s result=%s ms=%lld", endpoint->label,
 		  health_reason_name(result), (long long)(loop_now_ms() - endpoint->began_ms));
-	if (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->began_ms) {
-		log_notice("probe: address=%s result=%s counts for nothing: this process was late "
-			   "itself",
-			   endpoint->label, health_reason_name(result));
+	if (result == HEALTH_OWN_FAULT ||
+	    (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->began_ms)) {
+		log_notice(
+			"probe: address=%s result=%s counts for nothing: this process itself was "
+			"late or short of something",
+			endpoint->label, health_reason_name(result));
 		schedule_next(endpoint);
 		return;
 	}

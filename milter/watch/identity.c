@@ -29,11 +29,12 @@ static void names_fill(struct identity *identity, const struct config *config)
 }
 
 /* The interfaces' addresses and my_addresses in one array. */
-static struct ip *addresses_gather(const struct config *config, size_t *count)
+static struct ip *addresses_gather(const struct config *config, bool *told, size_t *count)
 {
-	struct ip *all = netif_addresses(count);
 	size_t configured = config->milter.my_address_count;
+	struct ip *all;
 
+	*told = netif_addresses(&all, count);
 	all = memory_resize(all, *count + configured, sizeof(*all));
 	if (configured > 0)
 		memcpy(all + *count, config->milter.my_addresses, configured * sizeof(*all));
@@ -61,23 +62,31 @@ static bool same_names(const struct identity *identity, const struct config *con
 
 void identity_init(struct identity *identity, const struct config *config)
 {
+	bool told;
+
 	memset(identity, 0, sizeof(*identity));
 	netif_host_name(identity->host_name, sizeof(identity->host_name));
 	names_fill(identity, config);
-	identity->addresses = addresses_gather(config, &identity->self.address_count);
+	identity->addresses = addresses_gather(config, &told, &identity->self.address_count);
 	identity->self.addresses = identity->addresses;
 }
 
 bool identity_refresh(struct identity *identity, const struct config *config)
 {
 	size_t count;
-	struct ip *addresses = addresses_gather(config, &count);
-	bool changed = !same_addresses(identity, addresses, count) || !same_names(identity, config);
+	bool told;
+	struct ip *addresses = addresses_gather(config, &told, &count);
+	bool changed = !same_names(identity, config);
 
-	free(identity->addresses);
-	identity->addresses = addresses;
-	identity->self.addresses = addresses;
-	identity->self.address_count = count;
+	if (told && !same_addresses(identity, addresses, count)) {
+		free(identity->addresses);
+		identity->addresses = addresses;
+		identity->self.addresses = addresses;
+		identity->self.address_count = count;
+		changed = true;
+	} else { /* the same, or nobody could tell: what we knew stays */
+		free(addresses);
+	}
 	names_free(identity);
 	names_fill(identity, config);
 	return changed;

@@ -49,12 +49,25 @@ static void test_asking_takes_nothing(void **state)
 	assert_false(budget_take(&budget, 1, 1000, 7));
 }
 
+static void test_years_of_uptime(void **state)
+{
+	struct budget budget = { 0 };
+	const int64_t allowed = INT32_MAX;
+	const int64_t ten_years = 10LL * 365 * 86400 * 1000;
+
+	(void)state;
+	assert_true(budget_take(&budget, allowed, 600000, 5));
+	assert_true(budget_take(&budget, allowed, 600000, 5 + ten_years));
+	assert_true(budget_has(&budget, allowed, 600000, 5 + 2 * ten_years));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_then_steady),
 		cmocka_unit_test(test_full_again),
 		cmocka_unit_test(test_asking_takes_nothing),
+		cmocka_unit_test(test_years_of_uptime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

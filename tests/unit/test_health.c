@@ -122,7 +122,7 @@ static void test_words(void **state)
 	static const char *const words[] = {
 		"ok",	    "dns-fail", "refused",  "timeout",	      "unreachable", "no-route",
 		"reset",    "lost",	"tls-fail", "banner-4xx",     "banner-5xx",  "ehlo-4xx",
-		"ehlo-5xx", "protocol", "loop",	    "canary-refused",
+		"ehlo-5xx", "protocol", "loop",	    "canary-refused", "own-fault",
 	};
 	enum health_reason reason;
 	enum health_state seen;
