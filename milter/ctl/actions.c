@@ -19,8 +19,9 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 	code = ctl_ask(ctl, json_pack("{s:s, s:b}", "command", "reload", "force", force), &result);
 	if (result != NULL && !ctl_print_json(ctl, result)) {
 		puts("the new settings are in force");
-		json_array_foreach(json_object_get(result, "restart_needed"), i, key) printf(
-			"%s has changed too: that needs a restart\n", json_string_value(key));
+		json_array_foreach(json_object_get(result, "restart_needed"), i, key)
+			printf("%s has changed too: that needs a restart\n",
+			       json_string_value(key));
 	}
 	json_decref(result);
 	return code;

@@ -12,8 +12,7 @@ static void print_inputs(const json_t *inputs)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)inputs, key, value)
-	{
+	json_object_foreach((json_t *)(uintptr_t)inputs, key, value) {
 		printf("  %-16s", key);
 		if (json_is_string(value))
 			puts(json_string_value(value)[0] != '\0' ? json_string_value(value) : "-");

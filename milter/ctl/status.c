@@ -12,8 +12,7 @@ static unsigned endpoints_up(const json_t *domain, unsigned *total)
 	size_t i;
 
 	*total = 0;
-	json_array_foreach(json_object_get(domain, "endpoints"), i, endpoint)
-	{
+	json_array_foreach(json_object_get(domain, "endpoints"), i, endpoint) {
 		++*total;
 		if (strcmp(ctl_string(endpoint, "state"), "up") == 0)
 			up++;
@@ -32,8 +31,7 @@ static void print_table(const json_t *domains)
 	size_t i;
 
 	printf("%-32s %-15s %-13s %-9s %s\n", "DOMAIN", "STATE", "SINCE", "ENDPOINTS", "REASON");
-	json_array_foreach(domains, i, domain)
-	{
+	json_array_foreach(domains, i, domain) {
 		char ago[32];
 		char up[32];
 		unsigned total;
@@ -64,8 +62,7 @@ static void print_endpoints(const json_t *endpoints)
 	json_t *endpoint;
 	size_t i;
 
-	json_array_foreach(endpoints, i, endpoint)
-	{
+	json_array_foreach(endpoints, i, endpoint) {
 		char since[32];
 		char probed[32];
 

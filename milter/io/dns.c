@@ -158,7 +158,7 @@ void dns_free(struct dns *dns)
 		return;
 	ares_destroy(dns->channel);
 	HASH_ITER(hh, dns->watches, watch, next)
-	watch_free(watch);
+		watch_free(watch);
 	event_free(dns->timeout);
 	ares_library_cleanup();
 	free(dns);

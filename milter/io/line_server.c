@@ -227,7 +227,7 @@ void line_server_free(struct line_server *server)
 	if (server == NULL)
 		return;
 	DL_FOREACH_SAFE(server->clients, client, next)
-	client_free(client);
+		client_free(client);
 	evconnlistener_free(server->listener);
 	unlink(server->path);
 	free(server);

@@ -62,7 +62,7 @@ static void client_free(struct smtp_client *client)
 
 	DL_DELETE(client->owner->all, client);
 	LL_FOREACH_SAFE(client->queue, command, next)
-	free(command);
+		free(command);
 	if (client->connecting != NULL)
 		event_free(client->connecting);
 	if (client->stream != NULL)
@@ -443,6 +443,6 @@ void smtp_clients_free(struct smtp_clients *clients)
 	struct smtp_client *client, *next;
 
 	DL_FOREACH_SAFE(clients->all, client, next)
-	client_free(client);
+		client_free(client);
 	free(clients);
 }

@@ -44,8 +44,7 @@ static void queued_free_all(struct queued **head)
 {
 	struct queued *item, *next;
 
-	HASH_ITER(hh, *head, item, next)
-	{
+	HASH_ITER(hh, *head, item, next) {
 		HASH_DEL(*head, item);
 		free(item->value);
 		free(item);

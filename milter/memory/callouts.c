@@ -52,8 +52,7 @@ static void silences_clear(struct callouts *callouts)
 {
 	struct silence *item, *next;
 
-	HASH_ITER(hh, callouts->silences, item, next)
-	{
+	HASH_ITER(hh, callouts->silences, item, next) {
 		HASH_DEL(callouts->silences, item);
 		free(item);
 	}
@@ -104,8 +103,7 @@ static void clients_clear(struct callouts *callouts, bool all)
 	int64_t allowed = callouts->config->recipients.callouts_per_client;
 	struct client_budget *item, *next;
 
-	HASH_ITER(hh, callouts->clients, item, next)
-	{
+	HASH_ITER(hh, callouts->clients, item, next) {
 		if (!all && !budget_is_full(&item->budget, allowed, loop_now_ms()))
 			continue;
 		HASH_DEL(callouts->clients, item);
@@ -180,8 +178,7 @@ static void waiters_tell(struct callouts *callouts, struct callout_question *que
 	struct callout_waiter *waiter, *next;
 
 	pthread_mutex_lock(&callouts->wait_lock);
-	LL_FOREACH_SAFE(question->waiters, waiter, next)
-	{
+	LL_FOREACH_SAFE(question->waiters, waiter, next) {
 		waiter->done = true;
 		waiter->status = status;
 		if (waiter->abandoned)
@@ -441,9 +438,8 @@ void callouts_free(struct callouts *callouts)
 	struct callout_line *line, *next_line;
 
 	HASH_ITER(hh, callouts->lines, line, next_line)
-	line_free(line);
-	HASH_ITER(hh, callouts->questions, question, next_question)
-	{
+		line_free(line);
+	HASH_ITER(hh, callouts->questions, question, next_question) {
 		waiters_tell(callouts, question, RECIPIENT_UNKNOWN);
 		HASH_DEL(callouts->questions, question);
 		free(question);

@@ -56,8 +56,7 @@ static void locals_free(struct local_part **locals)
 {
 	struct local_part *item, *next;
 
-	HASH_ITER(hh, *locals, item, next)
-	{
+	HASH_ITER(hh, *locals, item, next) {
 		HASH_DEL(*locals, item);
 		free(item);
 	}
@@ -370,8 +369,7 @@ static void drop_unconfigured(struct recipient_lists *lists)
 {
 	struct list *list, *next;
 
-	HASH_ITER(hh, lists->all, list, next)
-	{
+	HASH_ITER(hh, lists->all, list, next) {
 		if (has_list(lists->config, list->domain))
 			continue;
 		pthread_rwlock_wrlock(&lists->lock);
@@ -412,8 +410,7 @@ void recipient_lists_free(struct recipient_lists *lists)
 {
 	struct list *list, *next;
 
-	HASH_ITER(hh, lists->all, list, next)
-	{
+	HASH_ITER(hh, lists->all, list, next) {
 		HASH_DEL(lists->all, list);
 		list_free(list);
 	}

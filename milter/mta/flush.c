@@ -68,8 +68,8 @@ static struct job *earliest(struct flush *flush)
 	struct job *job;
 
 	DL_FOREACH(flush->jobs, job)
-	if (best == NULL || goes_before(job, best))
-		best = job;
+		if (best == NULL || goes_before(job, best))
+			best = job;
 	return best;
 }
 
@@ -158,8 +158,7 @@ static void fail_due(struct flush *flush, enum health_reason reason)
 	struct job *job, *next;
 
 	flush->current = NULL;
-	DL_FOREACH_SAFE(flush->jobs, job, next)
-	{
+	DL_FOREACH_SAFE(flush->jobs, job, next) {
 		if (job->due_ms > now)
 			continue;
 		log_warning("flush: domain=%s method=etrn reason=%s mails=%lu", job->domain,
@@ -278,8 +277,8 @@ static struct job *rounds_of(struct flush *flush, const char *domain)
 	struct job *job;
 
 	DL_FOREACH(flush->jobs, job)
-	if (job->round < ROUNDS && strcmp(job->domain, domain) == 0)
-		return job;
+		if (job->round < ROUNDS && strcmp(job->domain, domain) == 0)
+			return job;
 	return NULL;
 }
 
@@ -367,8 +366,7 @@ void flush_free(struct flush *flush)
 	if (flush->session != NULL)
 		smtp_client_abort(flush->session);
 	lookup_cancel(flush->lookup);
-	DL_FOREACH_SAFE(flush->jobs, job, next)
-	{
+	DL_FOREACH_SAFE(flush->jobs, job, next) {
 		DL_DELETE(flush->jobs, job);
 		free(job);
 	}

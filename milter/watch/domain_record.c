@@ -37,8 +37,7 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 	size_t h, a;
 	json_t *entry, *address;
 
-	json_array_foreach(hosts, h, entry)
-	{
+	json_array_foreach(hosts, h, entry) {
 		const char *name = NULL;
 		int preference = 0;
 		json_t *addresses = NULL;
@@ -49,8 +48,7 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 		    preference < 0 || preference > UINT16_MAX ||
 		    !mxset_add_host(set, name, (uint16_t)preference))
 			continue;
-		json_array_foreach(addresses, a, address)
-		{
+		json_array_foreach(addresses, a, address) {
 			if (json_is_string(address) && ip_parse(json_string_value(address), &ip))
 				mx_host_add_address(&set->hosts[set->count - 1], &ip);
 		}

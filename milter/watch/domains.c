@@ -101,7 +101,7 @@ void domains_free(struct domains *domains)
 	struct domain *domain, *next;
 
 	HASH_ITER(hh, domains->all, domain, next)
-	domain_remove(domain, true);
+		domain_remove(domain, true);
 	loop_timer_free(domains->save_timer);
 	endpoints_free(domains->endpoints);
 	pthread_cond_destroy(&domains->changed);
@@ -143,8 +143,7 @@ static void reconfigure_present(struct domains *domains, struct config *config)
 {
 	struct domain *domain, *next;
 
-	HASH_ITER(hh, domains->all, domain, next)
-	{
+	HASH_ITER(hh, domains->all, domain, next) {
 		const struct config_domain *settings = config_domain_find(config, domain->name);
 
 		if (settings != NULL)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
-#include <utlist.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -19,7 +18,7 @@
 #define FIRST_PROBE_SPREAD_MS 200 /* so that a start with many endpoints is no burst */
 
 struct user {
-	struct user *next;
+	UT_hash_handle hh;
 	void *who;
 	struct health_rules rules;
 	enum health_level level;
@@ -103,10 +102,8 @@ static struct user *user_find(struct endpoint *endpoint, const void *who)
 {
 	struct user *user;
 
-	LL_FOREACH(endpoint->users, user)
-	if (user->who == who)
-		return user;
-	return NULL;
+	HASH_FIND_PTR(endpoint->users, &who, user);
+	return user;
 }
 
 static void user_set(struct user *user, const struct config_probe *probe, const char *host_name)
@@ -128,8 +125,7 @@ static struct user merged_rules(const struct endpoint *endpoint)
 	struct user merged = *endpoint->users;
 	const struct user *user;
 
-	LL_FOREACH(endpoint->users->next, user)
-	{
+	for (user = endpoint->users->hh.next; user != NULL; user = user->hh.next) {
 		health_rules_merge(&merged.rules, &user->rules);
 		if (user->level > merged.level)
 			merged.level = user->level;
@@ -212,8 +208,8 @@ static void tell_users(struct endpoint *endpoint, bool changed)
 {
 	struct user *user, *next;
 
-	LL_FOREACH_SAFE(endpoint->users, user, next)
-	endpoint->owner->listener(user->who, endpoint, changed);
+	HASH_ITER(hh, endpoint->users, user, next)
+		endpoint->owner->listener(user->who, endpoint, changed);
 }
 
 /* Takes a sample into the endpoint's health. Listeners must not drop endpoints in here. */
@@ -323,8 +319,10 @@ static void endpoint_free(struct endpoint *endpoint)
 	if (endpoint->session != NULL)
 		smtp_client_abort(endpoint->session);
 	HASH_DEL(endpoint->owner->all, endpoint);
-	LL_FOREACH_SAFE(endpoint->users, user, next)
-	free(user);
+	HASH_ITER(hh, endpoint->users, user, next) {
+		HASH_DEL(endpoint->users, user);
+		free(user);
+	}
 	loop_timer_free(endpoint->timer);
 	free(endpoint);
 }
@@ -372,7 +370,7 @@ struct endpoint *endpoints_use(struct endpoints *endpoints, const struct ip_port
 		user = memory_alloc(sizeof(*user));
 		user->who = who;
 		user->leading = true;
-		LL_PREPEND(endpoint->users, user);
+		HASH_ADD_PTR(endpoint->users, who, user);
 	}
 	user_set(user, probe, endpoints->services->identity.host_name);
 	return endpoint;
@@ -384,7 +382,7 @@ void endpoints_drop(struct endpoint *endpoint, void *who)
 
 	if (user == NULL)
 		return;
-	LL_DELETE(endpoint->users, user);
+	HASH_DEL(endpoint->users, user);
 	free(user);
 	/* it may be in the middle of telling its users: the timer takes it away */
 	if (endpoint->users == NULL)
@@ -396,7 +394,7 @@ void endpoints_free(struct endpoints *endpoints)
 	struct endpoint *endpoint, *next;
 
 	HASH_ITER(hh, endpoints->all, endpoint, next)
-	endpoint_free(endpoint);
+		endpoint_free(endpoint);
 	free(endpoints);
 }
 
