@@ -54,7 +54,8 @@ struct domain {
 	bool senders_up;
 	/* mail taken since it went down */
 	unsigned long mails;
-	bool mails_unsure; /* restarted while it was down, or gone again: there may be some */
+	int64_t flushed;   /* when some were flushed last, seconds since 1970; 0: never */
+	bool mails_unsure; /* what was flushed lately may not have got through: flush again */
 	struct domain_published published;
 	atomic_llong hangs_until_ms;
 	atomic_llong asked_ms; /* when somebody last wanted to know (loop_now_ms) */

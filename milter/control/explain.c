@@ -3,9 +3,9 @@
  * "explain": what would be said to a RCPT, and why. Never waits, counts or learns. Loop thread
  * only.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/control.h"
 #include "core/mail_address.h"
 #include "mta/judge.h"
@@ -35,15 +35,19 @@ static json_t *inputs_to_json(const struct judge_request *request,
 			 judgement->found.failed, "asks_primary", asks);
 }
 
+/* As the client would see it: with foreign bytes made printable. */
 static json_t *text_to_json(const struct verdict *verdict, const char *recipient)
 {
-	char text[1024];
+	char buffer[1024];
+	TEXT_ON(text, buffer);
 
 	if (verdict->text == NULL)
 		return json_null();
-	snprintf(text, sizeof(text), recipient[0] == '<' ? "%s: %s" : "<%s>: %s", recipient,
-		 verdict->text);
-	return json_string(text);
+	text_add(&text, recipient[0] == '<' ? "" : "<");
+	text_add_printable(&text, recipient, strlen(recipient));
+	text_add(&text, recipient[0] == '<' ? ": " : ">: ");
+	text_add(&text, verdict->text);
+	return json_string(buffer);
 }
 
 static json_t *judgement_to_json(const struct judge_request *request, struct judgement *judgement)

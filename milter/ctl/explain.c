@@ -5,7 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ctl/ctl.h"
+
+/* Some of them were typed by somebody: no control characters reach the terminal. */
+static void print_value(const char *value)
+{
+	char shown[512];
+	TEXT_ON(text, shown);
+
+	text_add_printable(&text, value, strlen(value));
+	puts(shown[0] != '\0' ? shown : "-");
+}
 
 static void print_inputs(const json_t *inputs)
 {
@@ -15,7 +26,7 @@ static void print_inputs(const json_t *inputs)
 	json_object_foreach((json_t *)(uintptr_t)inputs, key, value) {
 		printf("  %-16s", key);
 		if (json_is_string(value))
-			puts(json_string_value(value)[0] != '\0' ? json_string_value(value) : "-");
+			print_value(json_string_value(value));
 		else if (json_is_integer(value))
 			printf("%lld\n", (long long)json_integer_value(value));
 		else

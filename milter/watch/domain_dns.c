@@ -242,6 +242,17 @@ static bool is_absence(const struct domain *domain, struct lookup_result *result
 	return result->set.standing == MX_STANDING_BACKUP && !set_works(&result->set);
 }
 
+/* Seconds until the next question: not later than when the grace that began at `since` (0: none)
+ * ends. */
+static int64_t not_beyond_grace(const struct domain *domain, int64_t since, int64_t seconds)
+{
+	int64_t left = since + domain->owner->config->dns.dns_grace - loop_wall_seconds();
+
+	if (since == 0 || left >= seconds)
+		return seconds;
+	return left > 0 ? left : 1;
+}
+
 static const char *absence_name(enum dns_status status)
 {
 	return status == DNS_NO_DOMAIN ? "no-domain"
@@ -324,6 +335,7 @@ static void mx_done(void *arg, struct lookup_result *result)
 		again = NOTHING_KNOWN_RETRY_SECONDS;
 	else if (result->patched && again > PATCHED_RETRY_SECONDS)
 		again = PATCHED_RETRY_SECONDS;
+	again = not_beyond_grace(domain, domain->gone_since, again);
 	loop_timer_start(domain->mx_timer, again * 1000);
 	domain_evaluate(domain);
 }
@@ -378,8 +390,9 @@ static void primary_done(void *arg, struct lookup_result *result)
 		domain->primary = result->set;
 		memset(&result->set, 0, sizeof(result->set));
 	}
-	if (domain->primary_gone_since != 0 || !has_address(&domain->primary))
+	if (!has_address(&domain->primary))
 		again = DNS_TTL_FLOOR;
+	again = not_beyond_grace(domain, domain->primary_gone_since, again);
 	loop_timer_start(domain->primary_timer, again * 1000);
 	domain_members_update(domain);
 	domain_record_save(domain);

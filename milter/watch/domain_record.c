@@ -158,9 +158,7 @@ void domain_record_load(struct domain *domain)
 		log_warning("store: domain=%s its record cannot be read and is begun anew",
 			    domain->name);
 	json_decref(record);
-	/* The clock runs while we see it up; and a crash may have hidden that mail was taken. */
+	/* The clock runs while we see it up. */
 	if (domain->state == DOMAIN_UP)
 		domain->up_started_ms = loop_now_ms();
-	else if (domain->state == DOMAIN_DOWN || domain->state == DOMAIN_SICK)
-		domain->mails_unsure = true;
 }

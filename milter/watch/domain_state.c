@@ -178,8 +178,8 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	up_clock_switch(domain, state == DOMAIN_UP);
 	log_change(domain, was, tally, after);
 	/* gone again so soon: what was flushed may not have got through */
-	if (was == DOMAIN_UP && domain->recovered != 0 &&
-	    now - domain->recovered < FLUSH_UNSURE_SECONDS)
+	if (was == DOMAIN_UP && domain->flushed != 0 &&
+	    now - domain->flushed < FLUSH_UNSURE_SECONDS)
 		domain->mails_unsure = true;
 	if (state == DOMAIN_UP && is_outage(was))
 		domain->recovered = now;

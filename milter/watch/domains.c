@@ -580,6 +580,8 @@ unsigned long domain_mails_waiting(const struct domain *domain)
 
 void domain_flushed(struct domain *domain)
 {
+	if (domain->mails > 0 || domain->mails_unsure)
+		domain->flushed = loop_wall_seconds();
 	domain->mails = 0;
 	domain->mails_unsure = false;
 	domain_record_save(domain);
