@@ -26,6 +26,7 @@ struct callout_question {
 	char domain[MAIL_DOMAIN_MAX + 1];
 	char local[MAIL_LOCAL_MAX + 1]; /* as typed */
 	bool is_ascii;
+	bool again; /* it was put back once, by a host that hung up */
 	struct callout_waiter *waiters;
 };
 

@@ -40,6 +40,7 @@ struct callout_session {
 	int refusals; /* in this session */
 	char controlled[MAIL_DOMAIN_MAX +
 			1]; /* the domain whose control was accepted in this session */
+	bool answered;	    /* a question before the present one */
 	bool retry_plain;   /* TLS failed, and may be left out */
 	/* what the session is made of; must outlive the client */
 	char helo[MAIL_DOMAIN_MAX + 1];
@@ -94,6 +95,7 @@ static void finish_question(struct callout_session *session, const struct callou
 	struct callout_question *question = session->question;
 
 	session->question = NULL;
+	session->answered = true;
 	callout_question_answer(session->line, question, answer);
 }
 
@@ -252,6 +254,14 @@ static void session_quit(struct callout_session *session)
 	session_unlink(session);
 }
 
+/* callout_refusals leaves room for one more: looked at again when a question's turn comes, for many
+ * may have been refused since it was put. */
+static bool may_be_refused(const struct callout_line *line)
+{
+	return budget_has(&line->refusals, line->callouts->config->recipients.callout_refusals,
+			  REFUSALS_WINDOW_MS, loop_now_ms());
+}
+
 /* Questions that still wait when a session ends early get another one, or no answer. */
 static void serve_rest(struct callout_line *line, const char *domain_name)
 {
@@ -262,7 +272,8 @@ static void serve_rest(struct callout_line *line, const char *domain_name)
 
 	if (line->queue == NULL || line->session_count > 0)
 		return;
-	if (endpoint != NULL && ip_port_equal(endpoint_address(endpoint), &line->address)) {
+	if (endpoint != NULL && may_be_refused(line) &&
+	    ip_port_equal(endpoint_address(endpoint), &line->address)) {
 		callout_session_start(line, domain, endpoint);
 		return;
 	}
@@ -278,7 +289,7 @@ static void session_next_question(struct callout_session *session)
 					    .reason = HEALTH_PROTOCOL };
 	char domain[MAIL_DOMAIN_MAX + 1];
 
-	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
+	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX && may_be_refused(line) &&
 	       (session->question = callout_line_next(line)) != NULL) {
 		if (!session->question->is_ascii && !dialog->offers_smtputf8)
 			finish_question(session, &unaskable);
@@ -313,12 +324,27 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 
 	session->code = reply->code;
 	session->answer = rcpt_answer_read(reply, host);
-	if (reply->code >= 500) {
+	if (reply->code >= 400) /* Postfix counts errors of both kinds */
 		session->refusals++;
+	if (reply->code >= 500)
 		budget_take(&session->line->refusals, config->recipients.callout_refusals,
 			    REFUSALS_WINDOW_MS, loop_now_ms());
-	}
 	saw_rcpt_answer(session);
+}
+
+/* A host that hangs up in the middle of a session that went well until then ("421 too many errors")
+ * has not been heard on this question: it gets its turn in another session, once. */
+static bool ask_again(struct callout_session *session)
+{
+	struct callout_question *question = session->question;
+
+	if (question == NULL || !session->answered || question->again)
+		return false;
+	question->again = true;
+	session->question = NULL;
+	DL_PREPEND(session->line->queue, question);
+	session->line->queued++;
+	return true;
 }
 
 static void fail_session(struct callout_session *session, enum health_reason reason, int code)
@@ -328,7 +354,14 @@ static void fail_session(struct callout_session *session, enum health_reason rea
 					  .code = code,
 					  .reason = reason };
 	struct callout_question *question;
+	char domain[MAIL_DOMAIN_MAX + 1];
 
+	if (ask_again(session)) {
+		text_copy(domain, sizeof(domain), session->domain);
+		session_unlink(session);
+		serve_rest(line, domain);
+		return;
+	}
 	if (session->question != NULL)
 		finish_question(session, &nothing);
 	session_unlink(session);
@@ -385,7 +418,7 @@ static void session_connect(struct callout_session *session, const struct config
  */
 static bool answered_before_loss(const struct callout_session *session)
 {
-	return session->question != NULL && session->phase == PHASE_RSET &&
+	return session->question != NULL && session->phase == PHASE_RSET && session->code != 421 &&
 	       session->step == STEP_RECIPIENT && !rcpt_answer_is_refusal(session->answer);
 }
 

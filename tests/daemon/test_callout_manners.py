@@ -300,3 +300,53 @@ def test_callout_tls(lab, authority, policy, script, asked):
         settle(lambda: len(server.sessions) and len(server.rcpts()))
         assert not server.rcpts()
         assert daemon.explain("alice@tls.test")["recipient"] == "unknown"
+
+
+# -- primaries that refuse everybody, or nobody
+
+@pytest.mark.parametrize("answer", ["554 5.7.1 no", "550 5.1.1 no", "550 no"])
+def test_a_primary_that_refuses_everybody(lab, answer):
+    """No control ever answers well and the invented name is refused as well: those count too."""
+    server, daemon = start(lab, "closed.test", {"recipients": {"callout_sessions": 1}},
+                           other_recipients=Answer(answer, delay=0.05))
+    result = daemon.milter().send_message(rcpts=["<user%d@closed.test>" % n for n in range(12)],
+                                          stop_after_rcpt=True)
+    assert {reply.code for reply in result.replies} == {451}
+    eventually(server.callout_sessions, 10)
+    settle(lambda: len(server.rcpts()))
+    assert max(session.refusals for session in server.sessions) <= 7
+
+
+FULL = {"452": "452 4.2.2 mailbox full", "552": "552 5.2.2 mailbox full"}
+
+
+@pytest.mark.parametrize("answer", FULL.values(), ids=FULL.keys())
+def test_a_full_mailbox_is_no_catch_all(lab, answer):
+    """It is said of every name: of the one that was made up, it proves nothing."""
+    server, daemon = start(lab, "full.test", other_recipients=answer)
+    ask_many(daemon, ["someone@full.test", "other@full.test"])
+    eventually(server.rcpts, 10)
+    settle(lambda: len(server.rcpts()))
+    daemon.no_log(r"verdict=catch-all")
+    assert daemon.explain("whoever@full.test")["recipient"] == "unknown"
+    assert not daemon.status("full.test")["recipients"]["catch_all"]
+    server.stop()
+    daemon.wait_for_state("full.test", "down")
+    reply = daemon.milter().rcpt("<whoever@full.test>")
+    assert (reply.code, reply.xcode) == (451, "4.4.1")
+
+
+def test_a_catch_all_keeps_nothing_of_single_recipients(lab):
+    """Several questions wait when the first of them shows that any name is accepted."""
+    server, daemon = start(lab, "all.test", {"recipients": {"callout_sessions": 1}},
+                           other_recipients=Answer("250 2.1.5 ok", delay=0.3), pipelining=False)
+    names = ["user%d@all.test" % n for n in range(5)]
+    daemon.milter().send_message(rcpts=["<%s>" % name for name in names], stop_after_rcpt=True)
+    eventually(lambda: daemon.explain("whoever@all.test")["recipient"] == "catch-all", 15)
+    settle(lambda: len(server.rcpts()))
+    assert daemon.status("all.test")["recipients"]["valid"] == 0
+    daemon.no_log(r"callout: recipient=\S+ verdict=valid")
+    # once it is known, nobody is asked for any more
+    assert not set(server.rcpts()) & set(names[1:])
+    for name in names:
+        assert daemon.explain(name)["recipient"] == "catch-all"

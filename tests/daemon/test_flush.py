@@ -217,3 +217,34 @@ def test_method_none(lab):
     world.up()
     time.sleep(2.5)
     assert not world.mta.sessions
+
+
+def test_a_flush_that_failed_is_not_lost_over_a_restart(tmp_path_factory):
+    """The primary is back, our own MTA didn't take the flush, and then the daemon is restarted. Two
+    worlds: one whose MTA refuses, and a crash; one whose MTA is away, and a restart."""
+    with contextlib.ExitStack() as labs:
+        refusing, away = (World(labs.enter_context(Lab(tmp_path_factory.mktemp(name))))
+                          for name in ("refusing", "away"))
+        worlds = refusing, away
+        for world in worlds:
+            world.stop()
+        for world in worlds:
+            world.down()
+            world.take(1)
+        refusing.mta.change(etrn="459 4.7.1 Node not allowed")
+        away.mta.stop()
+        marks = [world.daemon.mark() for world in worlds]
+        for world in worlds:
+            world.start()
+        for world, mark in zip(worlds, marks):
+            world.daemon.wait_for_log(r" warning: flush: domain=mail\.test", 15, mark)
+        time.sleep(1.5)                         # a crash loses what is younger than a second
+        for world in worlds:
+            world.daemon.restart(crash=world is refusing)
+            world.mta.forget()
+            world.mta.behave(etrn="250 2.0.0 Queuing started")
+            world.mta.start()
+        for world in worlds:
+            world.daemon.wait_for_state("mail.test", "up")
+            eventually(lambda w=world: "ETRN mail.test" in w.etrns(), 20)
+            assert "ETRN empty.test" not in world.etrns()

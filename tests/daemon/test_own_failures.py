@@ -71,6 +71,7 @@ def test_p7_a_full_disk_stops_learning_not_answering(lab):
     daemon = lab.daemon(domains=["full.test"], ignore_signals=[signal.SIGXFSZ])
     daemon.wait_for_state("full.test", "up")
     daemon.learn("u0@full.test")
+    time.sleep(1.5)                             # known is not yet written
     resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     with daemon.milter().connect(client="198.51.100.5", name=None) as session:
         for number in range(1, 200):
@@ -140,3 +141,52 @@ def test_p7_a_client_that_breaks_the_milter_protocol(lab):
         session.sock.close()                    # the MTA's process died
     daemon.check_alive()
     assert daemon.milter().rcpt("<alice@proto.test>").action == "continue"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link to a file"])
+def test_p7_a_control_socket_is_never_somebodys_file(lab, kind):
+    """A path that isn't a socket is a mistake in the file, not a leftover of ours."""
+    path = lab.folder / "precious"
+    if kind == "folder":
+        path.mkdir()
+        (path / "content").write_text("content")
+    elif kind == "link to a file":
+        (lab.folder / "target").write_text("content")
+        path.symlink_to(lab.folder / "target")
+    else:
+        path.write_text("content")
+    daemon = lab.daemon({"milter": {"control_socket": str(path)}}, start=False)
+    process = daemon.launch()
+    try:
+        assert process.wait(20) > 0
+    finally:
+        daemon.destroy()
+    daemon.wait_for_log(r" error: .*precious", 5)
+    daemon.check_sanitizers()
+    if kind == "folder":
+        assert (path / "content").read_text() == "content"
+    else:
+        assert path.is_symlink() == (kind != "file")
+        assert path.read_text() == "content"
+    # with the mistake corrected it starts
+    daemon.change_ini({"milter": {"control_socket": daemon.control_socket}})
+    daemon.start()
+    assert daemon.ctl("version")[0] == 0
+
+
+def test_p7_the_control_socket_of_another_daemon_is_left_alone(lab):
+    first = lab.daemon()
+    second = lab.daemon({"milter": {"control_socket": first.control_socket}}, start=False)
+    process = second.launch()
+    try:
+        assert process.wait(20) == 75
+    finally:
+        second.destroy()
+    second.check_sanitizers()
+    assert first.ctl("version")[0] == 0
+
+
+def test_p7_a_leftover_control_socket_is_replaced(lab):
+    daemon = lab.daemon()
+    daemon.restart(crash=True)
+    assert daemon.ctl("version")[0] == 0

@@ -177,3 +177,25 @@ def test_second_message_of_a_connection_starts_anew(daemon):
     assert "recipients=valid" in tag_of(second)
     assert aborted.eom is None
     assert not third.modifications
+
+
+@profiles
+def test_forged_copies_with_a_blank_before_the_colon(daemon, profile):
+    """Obsolete syntax (RFC 5322 4.5.8), which MTAs and filters take for the same header. They count
+    it among those of that name, so each index has to be deleted once."""
+    headers = [(HEADER + " ", "accepted; forged"), ("Subject", "x"), (HEADER, "forged too"),
+               (HEADER.lower() + "\t", "forged again")]
+    result = send(daemon, "<alice@down1.test>", profile=profile, headers=headers)
+    deleted = [m for m in result.of_kind("change-header") if m.name.strip().lower() ==
+               HEADER.lower()]
+    assert [m.index for m in deleted] == [3, 2, 1]
+    assert not any(m.value for m in deleted)
+    assert len(result.of_kind("insert-header")) == 1
+
+
+def test_headers_that_only_look_like_ours_stay(daemon):
+    headers = [(HEADER + "-2", "x"), ("X-" + HEADER, "x"), (HEADER[:-1], "x"), ("Subject", "x")]
+    result = send(daemon, "<alice@down1.test>", headers=headers)
+    tag_of(result)
+    assert result.headers[1:] == headers
+    assert not result.of_kind("change-header")

@@ -127,3 +127,21 @@ def test_p3_question_that_came_too_late_is_learned_in_the_background(lab):
     server.wait_for_rcpt("alice@late.test")
     eventually(lambda: daemon.explain("alice@late.test")["recipient"] == "valid", 8)
     assert daemon.milter().rcpt("<alice@late.test>").action == "continue"
+
+
+def test_p3_recipients_of_row_9_that_could_not_wait_are_learned(lab):
+    """The first one uses up what a message may wait; the others are asked in the background."""
+    names = ["user%d" % n for n in range(5)]
+    server = lab.server("mx1.own.test", pipelining=False,
+                        recipients={name: Answer("250 ok", delay=1.5) for name in names})
+    lab.dns.mx("own.test", (10, "mx2.example.net"))         # nobody better: row 9
+    daemon = lab.daemon({'domain "own.test"': {"primary": [server.endpoint]},
+                         "probe": {"timeout": "10s"}, "recipients": {"callout_wait": "1s"}})
+    daemon.wait_for_state("own.test", "up")
+    result = daemon.milter().send_message(rcpts=["<%s@own.test>" % name for name in names],
+                                          stop_after_rcpt=True)
+    assert {(reply.code, reply.xcode) for reply in result.replies} == {(450, "4.1.1")}
+    for name in names:
+        eventually(lambda n=name: daemon.explain(n + "@own.test")["recipient"] == "valid", 25,
+                   lambda: server.transcripts(), pause=0.2)
+    assert daemon.milter().rcpt("<user4@own.test>").action == "continue"
