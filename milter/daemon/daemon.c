@@ -34,6 +34,7 @@
 struct daemon {
 	struct daemon_options options;
 	struct config *config;
+	struct config *started; /* as it was at the start: what "restart" keys are in force */
 	int lock;
 	bool crashed; /* the instance before did */
 	struct services services;
@@ -211,7 +212,7 @@ bool daemon_reload(struct daemon *daemon, bool force, struct config_errors *erro
 			log_error("reload: %s", errors->lines[i]);
 		log_error("reload: result=refused errors=%zu the old settings stay", errors->count);
 	} else {
-		config_restart_keys(daemon->config, fresh, restart_keys, size);
+		config_restart_keys(daemon->started, fresh, restart_keys, size);
 		apply(daemon, fresh, force);
 		if (restart_keys[0] != '\0')
 			log_warning("reload: result=ok restart_needed=\"%s\"", restart_keys);
@@ -361,6 +362,7 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 
 	daemon->options = *options;
 	daemon->config = config;
+	daemon->started = config_get(config);
 	use_log_settings(daemon);
 	process_raise_limits();
 	*exit_code = start_lock(daemon);
@@ -430,6 +432,7 @@ void daemon_stop(struct daemon *daemon)
 	store_close(daemon->store);
 	identity_fini(&services->identity);
 	loop_free(services->loop);
+	config_put(daemon->started);
 	config_put(daemon->config);
 	process_unlock(daemon->lock);
 	free(daemon);

@@ -65,9 +65,14 @@ static const char *absolute(const char *path)
 
 static void read_arguments(int argc, char **argv, struct arguments *arguments)
 {
+	static const struct option long_options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int option;
 
-	while ((option = getopt(argc, argv, "c:d:flP:thV")) != -1) {
+	while ((option = getopt_long(argc, argv, "c:d:flP:thV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			arguments->daemon.config_path = optarg;

@@ -218,7 +218,13 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 	struct user rules = merged_rules(endpoint);
 	enum health_state was = endpoint->health.state;
 	int64_t now = loop_wall_seconds();
-	bool changed = health_feed(&endpoint->health, &rules.rules, result);
+	bool changed;
+
+	if (result == HEALTH_LOOP && endpoint->health.reason != HEALTH_LOOP)
+		log_warning("endpoint: address=%s greets with one of our own names: taken for "
+			    "ourselves; if it is another host, one of us needs another name",
+			    endpoint->label);
+	changed = health_feed(&endpoint->health, &rules.rules, result);
 
 	endpoint->last_probe = now;
 	endpoint->probed = true;
