@@ -378,11 +378,22 @@ class Daemon:
 
     def learn(self, *addresses, client="198.51.100.77"):
         """Name recipients as a stranger's mail would while the primary is up, until they are
-        known: the milter asks for them in the background."""
+        known: the milter asks for them in the background. A stranger comes again, too: who names them
+        before the first probe is through causes no question."""
+        named = {}
+
+        def known(address):
+            if self.explain(address)["recipient"] != "unknown":
+                return True
+            if time.monotonic() - named.get(address, -10) > 2:
+                self.milter().rcpt("<%s>" % address, client=client, name=None)
+                named[address] = time.monotonic()
+            return False
+
         for address in addresses:
-            self.milter().rcpt("<%s>" % address, client=client, name=None)
+            known(address)
         for address in addresses:
-            eventually(lambda a=address: self.explain(a)["recipient"] != "unknown", 10,
+            eventually(lambda a=address: known(a), 10,
                        lambda a=address: "%s is known: %r\n%s" % (a, self.explain(a),
                                                                   self.log.text()[-3000:]))
 
