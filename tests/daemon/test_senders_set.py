@@ -99,8 +99,9 @@ def test_p8_better_mx_is_down_but_the_configured_primary_is_up(lab):
     daemon = lab.daemon({'domain "split.test"': {"primary": ["[%s]:%d" % (inner.address,
                                                                          inner.port)]}})
     daemon.wait_for_state("split.test", "up")
-    eventually(lambda: daemon.milter().rcpt("<new@split.test>").xcode == "4.3.2", 10,
-               "both are up: go there")
+    eventually(lambda: [e["state"] for e in daemon.status("split.test")["endpoints"]] == ["up", "up"],
+               10, "both are probed")
+    assert daemon.milter().rcpt("<new@split.test>").xcode == "4.3.2"
     daemon.learn("alice@split.test")
     public.stop()
     eventually(lambda: daemon.milter().rcpt("<alice@split.test>").action == "continue", 25,
