@@ -24,8 +24,6 @@ struct ctl_command {
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the command's name */
 };
 
-const struct ctl_command *ctl_commands(size_t *count);
-
 /* Sends the request (taken over) and gets the answer. Prints errors itself. Returns the exit code
  * that the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
 int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result);

@@ -46,7 +46,6 @@ int64_t loop_lagged_at_ms(const struct loop *loop);
 struct loop_timer *loop_timer_new(struct loop *loop, loop_task task, void *arg);
 void loop_timer_start(struct loop_timer *timer, int64_t milliseconds);
 void loop_timer_stop(struct loop_timer *timer);
-bool loop_timer_pending(const struct loop_timer *timer);
 void loop_timer_free(struct loop_timer *timer); /* NULL is fine */
 
 /* Calls task(arg) on the loop for each delivery of the signal, until loop_free(). */

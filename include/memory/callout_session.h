@@ -70,6 +70,10 @@ struct callout_answer {
 
 /* The next question of the line, out of its queue; NULL when there is none. */
 struct callout_question *callout_line_next(struct callout_line *line);
+/* callout_refusals leaves room for one more; looked at again when a question's turn comes, for many
+ * may have been refused since it was put. */
+bool callout_line_may_be_refused(const struct callout_line *line);
+void callout_line_refused(struct callout_line *line);
 /* Writes down the answer, tells who waits, frees the question. */
 void callout_question_answer(struct callout_line *line, struct callout_question *question,
 			     const struct callout_answer *answer);

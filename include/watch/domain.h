@@ -80,7 +80,7 @@ struct domains {
 /* domain_state.c */
 void domain_evaluate(struct domain *domain);
 void domain_publish(struct domain *domain);
-void domain_endpoint_sampled(void *domain, struct endpoint *endpoint, bool changed);
+void domain_endpoint_sampled(void *domain, struct endpoint *endpoint);
 int64_t domain_up_clock(const struct domain *domain);
 
 /* domain_dns.c */

@@ -20,8 +20,8 @@
 struct endpoints;
 struct endpoint;
 
-/* Told after each probe that counted; `changed`: the state is another now. */
-typedef void (*endpoint_listener)(void *user, struct endpoint *endpoint, bool changed);
+/* Told after each probe that counted. */
+typedef void (*endpoint_listener)(void *user, struct endpoint *endpoint);
 
 struct endpoints *endpoints_new(struct services *services, endpoint_listener listener);
 void endpoints_free(struct endpoints *endpoints);
@@ -43,7 +43,6 @@ void endpoint_saw_answer(struct endpoint *endpoint);
 
 const struct ip_port *endpoint_address(const struct endpoint *endpoint);
 const struct health *endpoint_health(const struct endpoint *endpoint);
-bool endpoint_probed(const struct endpoint *endpoint);	      /* since this start */
 int64_t endpoint_since(const struct endpoint *endpoint);      /* seconds since 1970 */
 int64_t endpoint_last_probe(const struct endpoint *endpoint); /* seconds since 1970; 0: not yet */
 

@@ -21,12 +21,6 @@ static const struct ctl_command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-const struct ctl_command *ctl_commands(size_t *count)
-{
-	*count = COMMAND_COUNT;
-	return commands;
-}
-
 static void print_help(FILE *out)
 {
 	fputs("usage: backupmxctl [-c FILE] [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n\n", out);

@@ -223,11 +223,6 @@ void loop_timer_stop(struct loop_timer *timer)
 	evtimer_del(timer->event);
 }
 
-bool loop_timer_pending(const struct loop_timer *timer)
-{
-	return evtimer_pending(timer->event, NULL) != 0;
-}
-
 void loop_timer_free(struct loop_timer *timer)
 {
 	if (timer == NULL)

@@ -20,7 +20,6 @@
 #define INVENTED_LENGTH		16
 #define CATCH_ALL_AGAIN_SECONDS 3600
 #define WEEK_SECONDS		(7 * 24 * 3600)
-#define REFUSALS_WINDOW_MS	600000
 
 enum step { STEP_INVENTED, STEP_RECIPIENT, STEP_CONTROL };
 enum phase { PHASE_MAIL, PHASE_RCPT, PHASE_RSET };
@@ -172,6 +171,17 @@ static bool begin_question(struct callout_session *session)
 	return true;
 }
 
+/* A full mailbox is somebody's, but proves nothing of others: only a 2xx is an acceptance here. */
+static bool was_accepted(const struct callout_session *session)
+{
+	return session->answer == RCPT_ANSWER_VALID && session->code < 300;
+}
+
+static void note_controlled(struct callout_session *session)
+{
+	text_copy(session->controlled, sizeof(session->controlled), session->question->domain);
+}
+
 static void after_invented(struct callout_session *session)
 {
 	struct callouts *callouts = session->line->callouts;
@@ -180,8 +190,7 @@ static void after_invented(struct callout_session *session)
 	bool known = callout_question_at_memory(callouts, session->question, &at_memory);
 	char key[CALLOUT_KEY_MAX];
 
-	/* (a full mailbox is somebody's, but proves nothing of the others) */
-	if (known && session->answer == RCPT_ANSWER_VALID && session->code < 300) {
+	if (known && was_accepted(session)) {
 		recipients_learn_catch_all(callouts->recipients, &at_memory, true);
 		finish_question(session, &answer);
 		session_next_question(session);
@@ -205,10 +214,8 @@ static void after_recipient(struct callout_session *session)
 	session->recipient_answer = session->answer;
 	session->recipient_code = session->code;
 	if (!rcpt_answer_is_refusal(session->answer)) {
-		if (session->answer == RCPT_ANSWER_VALID && session->code < 300 &&
-		    !mail_local_is_role(session->question->local))
-			text_copy(session->controlled, sizeof(session->controlled),
-				  session->question->domain);
+		if (was_accepted(session) && !mail_local_is_role(session->question->local))
+			note_controlled(session);
 		conclude(session, RCPT_CONTROL_NONE);
 	} else if (strcmp(session->controlled, session->question->domain) == 0) {
 		conclude(session, RCPT_CONTROL_ACCEPTED);
@@ -222,11 +229,10 @@ static void after_recipient(struct callout_session *session)
 
 static void after_control(struct callout_session *session)
 {
-	bool accepted = session->answer == RCPT_ANSWER_VALID && session->code < 300;
+	bool accepted = was_accepted(session);
 
 	if (accepted)
-		text_copy(session->controlled, sizeof(session->controlled),
-			  session->question->domain);
+		note_controlled(session);
 	conclude(session, accepted ? RCPT_CONTROL_ACCEPTED : RCPT_CONTROL_FAILED);
 }
 
@@ -254,14 +260,6 @@ static void session_quit(struct callout_session *session)
 	session_unlink(session);
 }
 
-/* callout_refusals leaves room for one more: looked at again when a question's turn comes, for many
- * may have been refused since it was put. */
-static bool may_be_refused(const struct callout_line *line)
-{
-	return budget_has(&line->refusals, line->callouts->config->recipients.callout_refusals,
-			  REFUSALS_WINDOW_MS, loop_now_ms());
-}
-
 /* Questions that still wait when a session ends early get another one, or no answer. */
 static void serve_rest(struct callout_line *line, const char *domain_name)
 {
@@ -272,7 +270,7 @@ static void serve_rest(struct callout_line *line, const char *domain_name)
 
 	if (line->queue == NULL || line->session_count > 0)
 		return;
-	if (endpoint != NULL && may_be_refused(line) &&
+	if (endpoint != NULL && callout_line_may_be_refused(line) &&
 	    ip_port_equal(endpoint_address(endpoint), &line->address)) {
 		callout_session_start(line, domain, endpoint);
 		return;
@@ -289,7 +287,8 @@ static void session_next_question(struct callout_session *session)
 					    .reason = HEALTH_PROTOCOL };
 	char domain[MAIL_DOMAIN_MAX + 1];
 
-	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX && may_be_refused(line) &&
+	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
+	       callout_line_may_be_refused(line) &&
 	       (session->question = callout_line_next(line)) != NULL) {
 		if (!session->question->is_ascii && !dialog->offers_smtputf8)
 			finish_question(session, &unaskable);
@@ -301,35 +300,38 @@ static void session_next_question(struct callout_session *session)
 	serve_rest(line, domain);
 }
 
-static void saw_rcpt_answer(struct callout_session *session)
+/* The endpoint that this session talks to, as one of the domain's; NULL when it is none any more.
+ */
+static struct endpoint *endpoint_of(const struct callout_session *session, const char *domain_name)
 {
-	struct domain *domain =
-		domains_find(session->line->callouts->domains, session->question->domain);
+	struct domain *domain = domains_find(session->line->callouts->domains, domain_name);
 
 	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++) {
 		struct endpoint *endpoint = domain_member(domain, i).endpoint;
 
 		if (ip_port_equal(endpoint_address(endpoint), &session->line->address))
-			endpoint_saw_answer(endpoint);
+			return endpoint;
 	}
+	return NULL;
 }
 
 static void take_rcpt(struct callout_session *session, const struct smtp_reply *reply)
 {
 	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
-	const struct config *config = session->line->callouts->config;
 	const char *host = strstr(dialog->host, ".mail.protection.outlook.com") != NULL
 				   ? dialog->host
 				   : session->host;
+	struct endpoint *endpoint;
 
 	session->code = reply->code;
 	session->answer = rcpt_answer_read(reply, host);
 	if (reply->code >= 400) /* Postfix counts errors of both kinds */
 		session->refusals++;
 	if (reply->code >= 500)
-		budget_take(&session->line->refusals, config->recipients.callout_refusals,
-			    REFUSALS_WINDOW_MS, loop_now_ms());
-	saw_rcpt_answer(session);
+		callout_line_refused(session->line);
+	endpoint = endpoint_of(session, session->question->domain);
+	if (endpoint != NULL)
+		endpoint_saw_answer(endpoint);
 }
 
 /* A host that hangs up in the middle of a session that went well until then ("421 too many errors")
@@ -428,6 +430,7 @@ static void ended(void *arg, enum health_reason reason)
 	struct callouts *callouts = session->line->callouts;
 	struct domain *domain = domains_find(callouts->domains, session->domain);
 	struct callout_answer answer;
+	struct endpoint *endpoint;
 
 	session->client = NULL;
 	if (reason == HEALTH_TLS_FAIL && domain != NULL && !session->retry_plain &&
@@ -443,10 +446,9 @@ static void ended(void *arg, enum health_reason reason)
 		};
 		finish_question(session, &answer);
 	}
-	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++)
-		if (ip_port_equal(endpoint_address(domain_member(domain, i).endpoint),
-				  &session->line->address))
-			endpoint_probe_soon(domain_member(domain, i).endpoint);
+	endpoint = endpoint_of(session, session->domain);
+	if (endpoint != NULL)
+		endpoint_probe_soon(endpoint);
 	fail_session(session, reason, 0);
 }
 

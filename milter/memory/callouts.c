@@ -132,14 +132,24 @@ static bool client_may_cause(struct callouts *callouts, const struct ip *client)
 	return budget_take(&item->budget, allowed, MINUTE_MS, loop_now_ms());
 }
 
+bool callout_line_may_be_refused(const struct callout_line *line)
+{
+	return budget_has(&line->refusals, line->callouts->config->recipients.callout_refusals,
+			  REFUSALS_WINDOW_MS, loop_now_ms());
+}
+
+void callout_line_refused(struct callout_line *line)
+{
+	budget_take(&line->refusals, line->callouts->config->recipients.callout_refusals,
+		    REFUSALS_WINDOW_MS, loop_now_ms());
+}
+
 static bool line_may_ask(struct callout_line *line)
 {
 	const struct config *config = line->callouts->config;
 	int64_t now = loop_now_ms();
 
-	return line->queued < QUEUE_MAX &&
-	       budget_has(&line->refusals, config->recipients.callout_refusals, REFUSALS_WINDOW_MS,
-			  now) &&
+	return line->queued < QUEUE_MAX && callout_line_may_be_refused(line) &&
 	       budget_take(&line->rate, config->recipients.callout_rate, 1000, now);
 }
 

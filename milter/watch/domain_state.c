@@ -253,14 +253,13 @@ static bool loop_is_news(const struct domain *domain, const struct endpoint *end
 	return false;
 }
 
-void domain_endpoint_sampled(void *arg, struct endpoint *endpoint, bool changed)
+void domain_endpoint_sampled(void *arg, struct endpoint *endpoint)
 {
 	struct domain *domain = arg;
 	const struct health *health = endpoint_health(endpoint);
 
 	if (health->state == HEALTH_UP && health->streak == 1)
 		probe_others(domain, endpoint);
-	(void)changed;
 	if (loop_is_news(domain, endpoint))
 		domain_members_update(domain);
 	domain_evaluate(domain);

@@ -204,12 +204,12 @@ static void log_change(const struct endpoint *endpoint, enum health_state was, i
 	log_info("%s", line);
 }
 
-static void tell_users(struct endpoint *endpoint, bool changed)
+static void tell_users(struct endpoint *endpoint)
 {
 	struct user *user, *next;
 
 	HASH_ITER(hh, endpoint->users, user, next)
-		endpoint->owner->listener(user->who, endpoint, changed);
+		endpoint->owner->listener(user->who, endpoint);
 }
 
 /* Takes a sample into the endpoint's health. Listeners must not drop endpoints in here. */
@@ -234,7 +234,7 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 		record_save(endpoint);
 	}
 	schedule_next(endpoint);
-	tell_users(endpoint, changed);
+	tell_users(endpoint);
 }
 
 static void probe_ended(void *arg, enum health_reason result)
@@ -412,11 +412,6 @@ const struct ip_port *endpoint_address(const struct endpoint *endpoint)
 const struct health *endpoint_health(const struct endpoint *endpoint)
 {
 	return &endpoint->health;
-}
-
-bool endpoint_probed(const struct endpoint *endpoint)
-{
-	return endpoint->probed;
 }
 
 int64_t endpoint_since(const struct endpoint *endpoint)
