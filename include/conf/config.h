@@ -62,6 +62,8 @@ struct config_probe {
 	int64_t jitter; /* percent of the interval */
 	enum health_level level;
 	int64_t port;
+	char *canary; /* "auto", "none", or "local@domain" (lower-case domain) */
+	int64_t canary_interval;
 	char *helo_name;		/* "": the host's FQDN */
 	struct ip source_v4, source_v6; /* IP_NONE: the system's choice */
 };
@@ -91,10 +93,13 @@ struct config {
 		int64_t max_waiting;
 	} milter;
 	struct {
+		bool from_mta, primary_from_mta;
 		char *domains_file; /* "": none */
+		int64_t max_learned_domains;
 	} domains;
 	struct config_policy policy; /* for domains without a section of their own */
 	struct config_probe probe;
+	struct config_endpoints reference; /* hosts that tell our own isolation; ports are given */
 	struct {
 		bool callout;
 		int64_t callout_wait;
@@ -126,6 +131,7 @@ struct config {
 	struct config_domain *domain; /* the [domain "x"] sections and the lines of domains_file, by
 					 name (strcmp order), each name once */
 	size_t domain_count;
+	struct config_domain unlisted; /* the settings of a learned domain; its name is "" */
 };
 
 /* One problem of a configuration: "FILE:LINE: key: what is wrong; what would be right". */

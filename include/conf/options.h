@@ -27,6 +27,7 @@ enum option_type {
 	OPTION_FACILITY,  /* char *: a syslog facility */
 	OPTION_DELIMITER, /* char *: characters between a local part and its detail, or "" */
 	OPTION_HOST,	  /* char *: a host name as lower-case A-labels, or "" */
+	OPTION_CANARY,	  /* char *: auto, none, or a mailbox as local@domain */
 	OPTION_PATH,	  /* char *: an absolute path, or "" where that is the default */
 	OPTION_SOCKET,	  /* char *: a milter socket */
 	OPTION_ENDPOINT,  /* struct config_endpoint: host:port */

@@ -13,14 +13,14 @@
 #include "conf/options.h"
 #include "conf/pool.h"
 
-#define VALUE_NAME_MAX	256
+#define VALUE_NAME_MAX	324 /* local@domain */
 #define VALUE_WRONG_MAX 512
 
 /* One scalar, or one item of a list. Which member counts follows from the option's type. */
 struct value {
 	int64_t number;		   /* also booleans and words */
 	const char *text;	   /* points to the text that was read, or to `name` */
-	char name[VALUE_NAME_MAX]; /* a host's name as A-labels */
+	char name[VALUE_NAME_MAX]; /* a host's name as A-labels, or a mailbox */
 	struct ip ip;
 	struct ip_network network;
 	uint16_t port;

@@ -39,6 +39,16 @@ struct store_op {
 typedef bool (*store_visitor)(void *arg, const void *key, size_t key_length, const void *value,
 			      size_t value_length);
 
+/* The keys that begin with `prefix` (length 0: all), from the first one behind `after` on (length
+ * 0: from the first). */
+struct store_range {
+	enum store_table table;
+	const void *prefix;
+	size_t prefix_length;
+	const void *after;
+	size_t after_length;
+};
+
 struct store {
 	const struct store_methods *methods;
 };
@@ -47,8 +57,8 @@ struct store_methods {
 	enum store_result (*get)(struct store *store, enum store_table table, const void *key,
 				 size_t key_length, void *value, size_t size, size_t *length);
 	int (*apply)(struct store *store, const struct store_op *ops, size_t count);
-	int (*scan)(struct store *store, enum store_table table, const void *prefix,
-		    size_t prefix_length, store_visitor visit, void *arg);
+	int (*scan)(struct store *store, const struct store_range *range, store_visitor visit,
+		    void *arg);
 	int64_t (*bytes)(struct store *store);
 	int64_t (*entries)(struct store *store, enum store_table table);
 	void (*close)(struct store *store);
@@ -69,10 +79,10 @@ enum store_result store_get(struct store *store, enum store_table table, const v
 			    size_t key_length, void *value, size_t size, size_t *length);
 /* All of it or nothing, durable when it returns 0; else -errno (-ENOSPC: disk or map full). */
 int store_apply(struct store *store, const struct store_op *ops, size_t count);
-/* Visits the keys with the prefix, in order, in one consistent view. 0 or -errno. Keep it short: a
- * long read keeps old pages alive. */
-int store_scan(struct store *store, enum store_table table, const void *prefix,
-	       size_t prefix_length, store_visitor visit, void *arg);
+/* Visits the keys of the range, in order, in one consistent view. 0 or -errno. Keep it short: a
+ * long read keeps old pages alive; go on behind the last key in another one. */
+int store_scan(struct store *store, const struct store_range *range, store_visitor visit,
+	       void *arg);
 int64_t store_bytes(struct store *store);
 int64_t store_entries(struct store *store, enum store_table table); /* -1: can't tell */
 void store_close(struct store *store);

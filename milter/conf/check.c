@@ -141,12 +141,30 @@ static struct place given_place(const struct reader_domain *domain, const char *
 	return given != NULL ? given->place : domain->place;
 }
 
+/* A section's canary is a mailbox of that domain; in [probe] it is meant for its own domain only.
+ */
+static void check_canary(const struct reader *reader, const struct reader_domain *domain)
+{
+	const struct reader_given *given = find_given(domain, "canary");
+	const char *canary = domain->domain.probe.canary;
+	const char *at;
+
+	if (given == NULL || !given->is_good || domain->domain.name[0] == '.')
+		return;
+	at = strrchr(canary, '@');
+	if (at != NULL && strcmp(at + 1, domain->domain.name) != 0)
+		problems_add(reader->problems, given->place, "canary",
+			     "%s is of another domain; write an address of %s, auto or none",
+			     canary, domain->domain.name);
+}
+
 static void check_domain(const struct reader *reader, const struct self *self,
 			 const struct reader_domain *domain)
 {
 	const struct config_domain *settings = &domain->domain;
 	const struct reader_given *file = find_given(domain, "recipients_file");
 
+	check_canary(reader, domain);
 	check_primary(reader, self, domain, given_place(domain, "primary"));
 	check_file(reader, settings->recipients_file, "recipients_file",
 		   given_place(domain, "recipients_file"));
@@ -159,6 +177,25 @@ static void check_domain(const struct reader *reader, const struct self *self,
 			     "well, or no");
 }
 
+/* There is no port by which foreign hosts could be guessed to answer. */
+static void check_references(const struct reader *reader)
+{
+	const struct config_endpoints *references = &reader->config->reference;
+	char shown[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < references->count; i++) {
+		const struct config_endpoint *item = &references->items[i];
+
+		if (item->port != 0)
+			continue;
+		problems_add(reader->problems, place_of_key(reader, "probe", "reference"),
+			     "reference", "%s has no port; write HOST:PORT",
+			     item->ip.family == IP_NONE
+				     ? item->host
+				     : ip_format(&item->ip, shown, sizeof(shown)));
+	}
+}
+
 void check_all(const struct reader *reader)
 {
 	struct self self;
@@ -167,6 +204,7 @@ void check_all(const struct reader *reader)
 	/* A value that was refused has left nothing to compare. */
 	if (reader->config->recipients.valid_ttl > 0)
 		check_valid_times(reader);
+	check_references(reader);
 	for (size_t i = 0; i < reader->domain_count; i++)
 		check_domain(reader, &self, &reader->domains[i]);
 	self_fini(&self);

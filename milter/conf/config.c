@@ -182,6 +182,7 @@ static void build_table(struct reader *reader, const struct domains_file *file)
 		j += order == 0;
 	}
 	config->domain_count = count;
+	config->unlisted = from_file(empty, config, empty);
 }
 
 static void finish(struct reader *reader)

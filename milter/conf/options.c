@@ -46,10 +46,12 @@ static const struct option_word when_unknown_words[] = {
 	{ "defer_then_accept", WHEN_UNKNOWN_DEFER_THEN_ACCEPT },
 	{ "defer", WHEN_UNKNOWN_DEFER },
 	{ "accept", WHEN_UNKNOWN_ACCEPT },
+	{ "accept_no_bounce", WHEN_UNKNOWN_ACCEPT_NO_BOUNCE },
 	{ NULL, 0 },
 };
 static const struct option_word when_catch_all_words[] = {
 	{ "accept", WHEN_CATCH_ALL_ACCEPT },
+	{ "accept_no_bounce", WHEN_CATCH_ALL_ACCEPT_NO_BOUNCE },
 	{ "defer", WHEN_CATCH_ALL_DEFER },
 	{ NULL, 0 },
 };
@@ -109,9 +111,16 @@ static const struct option options[] = {
 	  "how many recipients may wait for a primary's answer at once", COUNTS,
 	  .unit = "recipients", AT_CONFIG(milter.max_waiting) },
 
+	{ "domains", "domains_from_mta", OPTION_BOOLEAN, "yes", OPTION_LIVE,
+	  "learn domains from the recipients that the MTA lets pass", AT_CONFIG(domains.from_mta) },
+	{ "domains", "primary_from_mta", OPTION_BOOLEAN, "no", OPTION_LIVE,
+	  "take the MTA's next hop for the primary", AT_CONFIG(domains.primary_from_mta) },
 	{ "domains", "domains_file", OPTION_PATH, "", OPTION_LIVE,
 	  "a file of domains we are backup for, one per line", .max = PATH_LENGTH_MAX,
 	  AT_CONFIG(domains.domains_file) },
+	{ "domains", "max_learned_domains", OPTION_NUMBER, "100000", OPTION_LIVE,
+	  "learned domains at most", COUNTS, .unit = "domains",
+	  AT_CONFIG(domains.max_learned_domains) },
 
 	{ "policy", "when_up", OPTION_WORD, "defer", OPTION_LIVE,
 	  "what a sender hears while the primary is up", .words = when_up_words,
@@ -157,6 +166,10 @@ static const struct option options[] = {
 	  .min = 0, .max = 50, AT_PROBE(jitter) },
 	{ "probe", "level", OPTION_WORD, "ehlo", OPTION_LIVE, "how far a probe goes",
 	  .words = probe_level_words, AT_PROBE(level) },
+	{ "probe", "canary", OPTION_CANARY, "auto", OPTION_LIVE,
+	  "a mailbox asked for as part of health: auto, none or an address", AT_PROBE(canary) },
+	{ "probe", "canary_interval", OPTION_DURATION, "10m", OPTION_LIVE,
+	  "time between canaries of a domain that is up", LASTS, AT_PROBE(canary_interval) },
 	{ "probe", "port", OPTION_NUMBER, "25", OPTION_LIVE, "port of the primaries", .min = 1,
 	  .max = 65535, AT_PROBE(port) },
 	{ "probe", "helo_name", OPTION_HOST, "", OPTION_LIVE,
@@ -164,6 +177,8 @@ static const struct option options[] = {
 	{ "probe", "source_address", OPTION_SOURCES, "{}", OPTION_LIVE,
 	  "own address to connect from, one per family", AT_PROBE(source_v4),
 	  .offset2 = offsetof(struct config_probe, source_v6) },
+	{ "probe", "reference", OPTION_ENDPOINTS, "{}", OPTION_LIVE,
+	  "foreign hosts by which this host tells its own isolation", LIST_CONFIG(reference) },
 
 	{ "recipients", "callout", OPTION_BOOLEAN, "yes", OPTION_LIVE,
 	  "ask the primary whether a recipient exists", AT_CONFIG(recipients.callout) },
@@ -235,16 +250,16 @@ static const struct option options[] = {
 };
 
 static const char *const type_names[] = {
-	[OPTION_BOOLEAN] = "boolean",	  [OPTION_WORD] = "word",
-	[OPTION_NUMBER] = "number",	  [OPTION_DURATION] = "duration",
-	[OPTION_PERCENT] = "percent",	  [OPTION_MODE] = "mode",
-	[OPTION_STRING] = "string",	  [OPTION_FACILITY] = "facility",
-	[OPTION_DELIMITER] = "string",	  [OPTION_HOST] = "host",
-	[OPTION_PATH] = "path",		  [OPTION_SOCKET] = "socket",
-	[OPTION_ENDPOINT] = "endpoint",	  [OPTION_HOSTS] = "hosts",
-	[OPTION_ADDRESSES] = "addresses", [OPTION_NETWORKS] = "networks",
-	[OPTION_ENDPOINTS] = "endpoints", [OPTION_SERVERS] = "servers",
-	[OPTION_SOURCES] = "addresses",
+	[OPTION_BOOLEAN] = "boolean",	[OPTION_WORD] = "word",
+	[OPTION_NUMBER] = "number",	[OPTION_DURATION] = "duration",
+	[OPTION_PERCENT] = "percent",	[OPTION_MODE] = "mode",
+	[OPTION_STRING] = "string",	[OPTION_FACILITY] = "facility",
+	[OPTION_DELIMITER] = "string",	[OPTION_HOST] = "host",
+	[OPTION_CANARY] = "canary",	[OPTION_PATH] = "path",
+	[OPTION_SOCKET] = "socket",	[OPTION_ENDPOINT] = "endpoint",
+	[OPTION_HOSTS] = "hosts",	[OPTION_ADDRESSES] = "addresses",
+	[OPTION_NETWORKS] = "networks", [OPTION_ENDPOINTS] = "endpoints",
+	[OPTION_SERVERS] = "servers",	[OPTION_SOURCES] = "addresses",
 };
 _Static_assert(sizeof(type_names) / sizeof(type_names[0]) == OPTION_TYPE_COUNT, "a name per type");
 

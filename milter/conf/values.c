@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/mail_address.h"
 #include "io/idna.h"
 
 #define SHOWN_MAX	 100 /* of a bad value in a message */
@@ -67,6 +68,7 @@ static const char *const right[OPTION_TYPE_COUNT] = {
 	[OPTION_FACILITY] = "write mail, daemon, user, or local0 to local7",
 	[OPTION_DELIMITER] = "write up to 8 of the signs ! # $ % & ' * + - . / = ? ^ _ ` { | } ~",
 	[OPTION_HOST] = "write a host name like mx2.example.net",
+	[OPTION_CANARY] = "write auto, none, or the address of a mailbox at the primary",
 	[OPTION_PATH] = "write an absolute path",
 	[OPTION_SOCKET] = "write inet:PORT@ADDRESS, inet6:PORT@ADDRESS or unix:/path",
 	[OPTION_ENDPOINT] = "write HOST:PORT or [ADDRESS]:PORT, like 127.0.0.1:25",
@@ -240,6 +242,27 @@ static bool read_host(struct reading *reading)
 	if (reading->text[0] == '\0' && reading->option->type == OPTION_HOST)
 		return true;
 	return host_read(reading->text, reading->value) || refuse(reading, "is no host name");
+}
+
+/* A mailbox that can be asked about. Postmaster and abuse are accepted by many a host before it has
+ * looked at anything: they prove nothing. */
+static bool read_canary(struct reading *reading)
+{
+	struct value *value = reading->value;
+	struct mail_address address;
+	char domain[MAIL_DOMAIN_MAX + 1];
+
+	if (strcmp(reading->text, "auto") == 0 || strcmp(reading->text, "none") == 0)
+		return true;
+	mail_address_parse(reading->text, &address);
+	if (address.kind != MAIL_ADDRESS_MAILBOX || !address.askable || !address.is_ascii ||
+	    !idna_domain_to_ascii(address.domain, domain, sizeof(domain)))
+		return refuse(reading, "is no address of a mailbox");
+	if (mail_local_is_role(address.local))
+		return refuse(reading, "proves nothing, it is accepted by hosts that know nobody");
+	snprintf(value->name, sizeof(value->name), "%s@%s", address.local, domain);
+	value->text = value->name;
+	return true;
 }
 
 static bool read_path(struct reading *reading)
@@ -420,11 +443,11 @@ bool value_read(const struct option *option, const char *text, struct value *val
 		[OPTION_PERCENT] = read_percent,     [OPTION_MODE] = read_mode,
 		[OPTION_STRING] = read_string,	     [OPTION_FACILITY] = read_facility,
 		[OPTION_DELIMITER] = read_delimiter, [OPTION_HOST] = read_host,
-		[OPTION_PATH] = read_path,	     [OPTION_SOCKET] = read_socket,
-		[OPTION_ENDPOINT] = read_endpoint,   [OPTION_HOSTS] = read_host,
-		[OPTION_ADDRESSES] = read_address,   [OPTION_NETWORKS] = read_network,
-		[OPTION_ENDPOINTS] = read_endpoint,  [OPTION_SERVERS] = read_endpoint,
-		[OPTION_SOURCES] = read_address,
+		[OPTION_CANARY] = read_canary,	     [OPTION_PATH] = read_path,
+		[OPTION_SOCKET] = read_socket,	     [OPTION_ENDPOINT] = read_endpoint,
+		[OPTION_HOSTS] = read_host,	     [OPTION_ADDRESSES] = read_address,
+		[OPTION_NETWORKS] = read_network,    [OPTION_ENDPOINTS] = read_endpoint,
+		[OPTION_SERVERS] = read_endpoint,    [OPTION_SOURCES] = read_address,
 	};
 	struct reading reading = { option, text, value, wrong, wrong_size };
 

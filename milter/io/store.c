@@ -13,10 +13,9 @@ int store_apply(struct store *store, const struct store_op *ops, size_t count)
 	return store->methods->apply(store, ops, count);
 }
 
-int store_scan(struct store *store, enum store_table table, const void *prefix,
-	       size_t prefix_length, store_visitor visit, void *arg)
+int store_scan(struct store *store, const struct store_range *range, store_visitor visit, void *arg)
 {
-	return store->methods->scan(store, table, prefix, prefix_length, visit, arg);
+	return store->methods->scan(store, range, visit, arg);
 }
 
 int64_t store_bytes(struct store *store)

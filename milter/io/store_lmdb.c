@@ -109,11 +109,41 @@ static int lmdb_apply(struct store *store, const struct store_op *ops, size_t co
 	return errno_of(mdb_txn_commit(txn));
 }
 
-static int lmdb_scan(struct store *store, enum store_table table, const void *prefix,
-		     size_t prefix_length, store_visitor visit, void *arg)
+static MDB_val val_of(const void *data, size_t size)
+{
+	return (MDB_val){ .mv_size = size, .mv_data = (void *)(uintptr_t)data };
+}
+
+/* Puts the cursor on the range's first key. */
+static int cursor_begin(MDB_cursor *cursor, const struct store_range *range, MDB_val *k, MDB_val *v)
+{
+	int code;
+
+	if (range->after_length == 0) {
+		*k = val_of(range->prefix, range->prefix_length);
+		return mdb_cursor_get(cursor, k, v,
+				      range->prefix_length > 0 ? MDB_SET_RANGE : MDB_FIRST);
+	}
+	*k = val_of(range->after, range->after_length);
+	code = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
+	if (code == 0 && k->mv_size == range->after_length &&
+	    memcmp(k->mv_data, range->after, range->after_length) == 0)
+		code = mdb_cursor_get(cursor, k, v, MDB_NEXT);
+	return code;
+}
+
+static bool is_inside(const struct store_range *range, const MDB_val *k)
+{
+	return range->prefix_length == 0 ||
+	       (k->mv_size >= range->prefix_length &&
+		memcmp(k->mv_data, range->prefix, range->prefix_length) == 0);
+}
+
+static int lmdb_scan(struct store *store, const struct store_range *range, store_visitor visit,
+		     void *arg)
 {
 	struct store_lmdb *lmdb = downcast(store);
-	MDB_val k = { .mv_size = prefix_length, .mv_data = (void *)(uintptr_t)prefix };
+	MDB_val k;
 	MDB_val v;
 	MDB_cursor *cursor;
 	MDB_txn *txn;
@@ -121,12 +151,11 @@ static int lmdb_scan(struct store *store, enum store_table table, const void *pr
 
 	if (code != 0)
 		return errno_of(code);
-	code = mdb_cursor_open(txn, lmdb->tables[table], &cursor);
+	code = mdb_cursor_open(txn, lmdb->tables[range->table], &cursor);
 	if (code != 0)
 		goto out;
-	code = mdb_cursor_get(cursor, &k, &v, prefix_length > 0 ? MDB_SET_RANGE : MDB_FIRST);
-	while (code == 0 && k.mv_size >= prefix_length &&
-	       (prefix_length == 0 || memcmp(k.mv_data, prefix, prefix_length) == 0)) {
+	code = cursor_begin(cursor, range, &k, &v);
+	while (code == 0 && is_inside(range, &k)) {
 		if (!visit(arg, k.mv_data, k.mv_size, v.mv_data, v.mv_size))
 			break;
 		code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
@@ -295,7 +324,9 @@ static _Noreturn void read_all_and_exit(const char *path, size_t map_size)
 	if (code != 0) /* the parent will see that for itself, and judge it */
 		_exit(0);
 	for (int table = 0; table < STORE_TABLE_COUNT && code == 0; table++)
-		code = lmdb_scan(&lmdb.store, (enum store_table)table, NULL, 0, touch, &sum);
+		code = lmdb_scan(&lmdb.store,
+				 &(struct store_range){ .table = (enum store_table)table }, touch,
+				 &sum);
 	_exit(code == 0 ? 0 : 1);
 }
 

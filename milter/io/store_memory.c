@@ -147,18 +147,38 @@ static int memory_apply(struct store *store, const struct store_op *ops, size_t 
 	return 0;
 }
 
-static int memory_scan(struct store *store, enum store_table table, const void *prefix,
-		       size_t prefix_length, store_visitor visit, void *arg)
+static bool is_inside(const struct store_range *range, const struct entry *entry)
+{
+	return range->prefix_length == 0 ||
+	       (entry->key_length >= range->prefix_length &&
+		memcmp(entry->key, range->prefix, range->prefix_length) == 0);
+}
+
+/* The index of the range's first key. */
+static size_t range_begin(const struct table *rows, const struct store_range *range)
+{
+	size_t i;
+
+	if (range->after_length == 0)
+		return lower_bound(rows, range->prefix, range->prefix_length);
+	i = lower_bound(rows, range->after, range->after_length);
+	if (i < rows->count && rows->entries[i].key_length == range->after_length &&
+	    memcmp(rows->entries[i].key, range->after, range->after_length) == 0)
+		i++;
+	return i;
+}
+
+static int memory_scan(struct store *store, const struct store_range *range, store_visitor visit,
+		       void *arg)
 {
 	struct store_memory *memory = (struct store_memory *)store;
-	struct table *rows = &memory->tables[table];
+	struct table *rows = &memory->tables[range->table];
 
 	pthread_mutex_lock(&memory->lock);
-	for (size_t i = lower_bound(rows, prefix, prefix_length); i < rows->count; i++) {
+	for (size_t i = range_begin(rows, range); i < rows->count; i++) {
 		struct entry *entry = &rows->entries[i];
 
-		if (prefix_length > 0 && (entry->key_length < prefix_length ||
-					  memcmp(entry->key, prefix, prefix_length) != 0))
+		if (!is_inside(range, entry))
 			break;
 		if (!visit(arg, entry->key, entry->key_length, entry->value, entry->value_length))
 			break;

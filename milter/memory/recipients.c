@@ -220,11 +220,12 @@ struct scan {
 static void scan_domain(struct scan *scan, store_visitor visit)
 {
 	char key[RECIPIENT_KEY_MAX];
+	struct store_range range = { .table = STORE_RECIPIENTS, .prefix = key };
 
 	scan->rules = rules_of(scan->question->config);
 	scan->prefix_length = recipient_key(key, scan->question->domain, "");
-	store_scan(writer_store(scan->recipients->writer), STORE_RECIPIENTS, key,
-		   scan->prefix_length, visit, scan);
+	range.prefix_length = scan->prefix_length;
+	store_scan(writer_store(scan->recipients->writer), &range, visit, scan);
 }
 
 static bool drop_one(void *arg, const void *key, size_t key_length, const void *value,

@@ -167,7 +167,8 @@ struct senders *senders_new(struct writer *writer, const struct secret *secret)
 	senders->secret = *secret;
 	senders->buckets = memory_array(BUCKETS, sizeof(*senders->buckets));
 	senders->networks = memory_array(NETWORKS, sizeof(*senders->networks));
-	store_scan(writer_store(writer), STORE_SENDERS, NULL, 0, load_one, senders);
+	store_scan(writer_store(writer), &(struct store_range){ .table = STORE_SENDERS }, load_one,
+		   senders);
 	return senders;
 }
 

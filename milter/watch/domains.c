@@ -202,8 +202,8 @@ static void add_stored_subdomains(struct domains *domains)
 {
 	struct stored_names stored = { .config = domains->config };
 
-	store_scan(writer_store(domains->services->writer), STORE_DOMAINS, NULL, 0, note_stored,
-		   &stored);
+	store_scan(writer_store(domains->services->writer),
+		   &(struct store_range){ .table = STORE_DOMAINS }, note_stored, &stored);
 	for (size_t i = 0; i < stored.covered.count; i++) {
 		if (domains_find(domains, stored.covered.items[i]) == NULL)
 			domain_add(domains, stored.covered.items[i],

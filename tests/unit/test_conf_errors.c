@@ -196,11 +196,25 @@ static const struct row {
 	{ "[probe]\njitter = 51%\n[domain \"a.test\"]\njitter = 5\n",
 	  { F "2: jitter: \"51%\" is out of range; write 0% to 50%",
 	    F "4: jitter: \"5\" is no percentage; write 0% to 50%" } },
-	{ "[policy]\ntag = maybe\nwhen_unknown = accept_no_bounce\nwhen_catch_all = Accept\n",
+	{ "[policy]\ntag = maybe\nwhen_unknown = accept_nobounce\nwhen_catch_all = Accept\n",
 	  { F "2: tag: \"maybe\" is neither yes nor no; write yes or no",
-	    F "3: when_unknown: \"accept_no_bounce\" is not one of its words; write "
-	      "defer_then_accept, defer or accept",
-	    F "4: when_catch_all: \"Accept\" is not one of its words; write accept or defer" } },
+	    F "3: when_unknown: \"accept_nobounce\" is not one of its words; write "
+	      "defer_then_accept, defer, accept or accept_no_bounce",
+	    F "4: when_catch_all: \"Accept\" is not one of its words; write accept, "
+	      "accept_no_bounce or "
+	      "defer" } },
+	{ "[probe]\ncanary = bob\nreference = {192.0.2.1, ns.test:53}\n[domain \"a.test\"]\n"
+	  "canary = Postmaster@a.test\nreference = ns.test:53\n",
+	  { F
+	    "2: canary: \"bob\" is no address of a mailbox; write auto, none, or the address of a "
+	    "mailbox at the primary",
+	    F "3: reference: 192.0.2.1 has no port; write HOST:PORT",
+	    F "5: canary: \"Postmaster@a.test\" proves nothing, it is accepted by hosts that know "
+	      "nobody; write auto, none, or the address of a mailbox at the primary",
+	    F "6: reference: does not belong into [domain \"NAME\"]; write it in [probe]" } },
+	{ "[domain \"a.test\"]\ncanary = bob@b.test\n",
+	  { F "2: canary: bob@b.test is of another domain; write an address of a.test, auto or "
+	      "none" } },
 	{ "[milter]\nsocket = 8899\n[log]\nfacility = foo\n",
 	  { F "2: socket: \"8899\" is no milter socket; write inet:PORT@ADDRESS, "
 	      "inet6:PORT@ADDRESS or unix:/path",

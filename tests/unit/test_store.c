@@ -171,12 +171,51 @@ static void test_scan(void **state)
 	struct seen two = { .left = 2 };
 
 	assert_int_equal(store_apply(store, ops, 6), 0);
-	assert_int_equal(store_scan(store, STORE_RECIPIENTS, NULL, 0, note_key, &all), 0);
+	assert_int_equal(store_scan(store, &(struct store_range){ .table = STORE_RECIPIENTS },
+				    note_key, &all),
+			 0);
 	assert_string_equal(all.keys, "a a.1 a.2 ab b.1 ");
-	assert_int_equal(store_scan(store, STORE_RECIPIENTS, "a.", 2, note_key, &prefix), 0);
+	assert_int_equal(store_scan(store,
+				    &(struct store_range){ STORE_RECIPIENTS, "a.", 2, NULL, 0 },
+				    note_key, &prefix),
+			 0);
 	assert_string_equal(prefix.keys, "a.1 a.2 ");
-	assert_int_equal(store_scan(store, STORE_RECIPIENTS, "a", 1, note_key, &two), 0);
+	assert_int_equal(store_scan(store,
+				    &(struct store_range){ STORE_RECIPIENTS, "a", 1, NULL, 0 },
+				    note_key, &two),
+			 0);
 	assert_string_equal(two.keys, "a a.1 ");
+}
+
+static void assert_range(struct store *store, const char *prefix, const char *after,
+			 const char *keys)
+{
+	struct store_range range = { STORE_RECIPIENTS, prefix, strlen(prefix), after,
+				     strlen(after) };
+	struct seen seen = { .left = 100 };
+
+	assert_int_equal(store_scan(store, &range, note_key, &seen), 0);
+	assert_string_equal(seen.keys, keys);
+}
+
+/* A long scan goes on behind the key where the one before ended, whether it is still there or not.
+ */
+static void test_scan_goes_on(void **state)
+{
+	struct store *store = *state;
+	struct store_op ops[] = {
+		put(STORE_RECIPIENTS, "a", "x"),
+		put(STORE_RECIPIENTS, "a.1", "x"),
+		put(STORE_RECIPIENTS, "a.3", "x"),
+		put(STORE_RECIPIENTS, "b", "x"),
+	};
+
+	assert_int_equal(store_apply(store, ops, 4), 0);
+	assert_range(store, "", "a", "a.1 a.3 b ");
+	assert_range(store, "", "a.2", "a.3 b ");
+	assert_range(store, "a.", "a.1", "a.3 ");
+	assert_range(store, "a.", "a.3", "");
+	assert_range(store, "", "b", "");
 }
 
 static void test_survives_reopening(void **state)
@@ -335,6 +374,7 @@ int main(void)
 		BOTH(test_put_get_delete),
 		BOTH(test_too_small_a_buffer),
 		BOTH(test_scan),
+		BOTH(test_scan_goes_on),
 		cmocka_unit_test_setup_teardown(test_survives_reopening, setup_lmdb, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup_lmdb, teardown),
 		cmocka_unit_test(test_garbage_is_set_aside),
