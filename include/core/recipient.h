@@ -37,6 +37,11 @@ struct recipient_record {
 	bool brief;	     /* an invalid one without a control: 10 minutes at most */
 	int64_t verified;    /* seconds since 1970 */
 	int64_t verified_up; /* the domain's observed-up clock then, seconds */
+	/* of a refusal: the acceptance it came in place of, for the day that it turns out to mean
+	 * nothing */
+	bool has_former;
+	enum recipient_source former_source;
+	int64_t former_verified, former_verified_up;
 };
 
 struct recipient_rules { /* seconds; keys of [recipients] */
@@ -44,28 +49,38 @@ struct recipient_rules { /* seconds; keys of [recipients] */
 };
 
 struct recipient_clock {
-	int64_t now;	 /* seconds since 1970 */
-	int64_t up;	 /* the domain's observed-up clock, seconds */
-	bool primary_up; /* the domain counts as up now */
+	int64_t now;		      /* seconds since 1970 */
+	int64_t up;		      /* the domain's observed-up clock, seconds */
+	bool primary_up;	      /* the domain counts as up now */
+	int64_t doubt_from, doubt_to; /* refusals of that time mean nothing, the primary was sick
+					 (seconds since 1970, both included; 0, 0: never) */
 };
 
-#define RECIPIENT_RECORD_SIZE 12
-#define RECIPIENT_KEY_MAX     (MAIL_DOMAIN_MAX + 1 + MAIL_LOCAL_MAX)
+#define RECIPIENT_RECORD_MAX 20
+#define RECIPIENT_KEY_MAX    (MAIL_DOMAIN_MAX + 1 + MAIL_LOCAL_MAX)
 
 /* Keys sort by domain, so that one domain's entries are one run: "domain\0local". The domain's own
  * entry (catch-all or not) has an empty local part. Returns the length. */
 size_t recipient_key(char *buffer, const char *domain, const char *local);
 
-void recipient_record_write(const struct recipient_record *record,
-			    unsigned char bytes[RECIPIENT_RECORD_SIZE]);
+/* Returns how many bytes it takes. */
+size_t recipient_record_write(const struct recipient_record *record,
+			      unsigned char bytes[RECIPIENT_RECORD_MAX]);
 /* False for foreign or damaged bytes: then there is no record, never a wrong one. */
 bool recipient_record_read(struct recipient_record *record, const unsigned char *bytes,
 			   size_t length);
 
-/* What the record says at this moment; RECIPIENT_UNKNOWN when it has expired. */
+/* What is left of a record when refusals in doubt are taken away: itself, or the acceptance before
+ * it. False when that is nothing. */
+bool recipient_record_settle(const struct recipient_record *record,
+			     const struct recipient_clock *clock, struct recipient_record *settled);
+
+/* What the record says at this moment; RECIPIENT_UNKNOWN when it has expired or is in doubt. */
 enum recipient_status recipient_status_now(const struct recipient_record *record,
 					   const struct recipient_rules *rules,
 					   const struct recipient_clock *clock);
+
+/* The following take a settled record. */
 
 /* True when the entry should be asked for again in the background although it still counts. */
 bool recipient_wants_refresh(const struct recipient_record *record,

@@ -15,6 +15,7 @@
 #include "conf/config.h"
 #include "core/decision.h"
 #include "core/health.h"
+#include "core/recipient.h"
 #include "watch/endpoints.h"
 #include "watch/services.h"
 
@@ -30,6 +31,8 @@ struct domain_view {
 	int64_t hangs_until_ms; /* lately a question got no answer in time: don't wait for another
 				   until then (loop_now_ms) */
 	int64_t up_clock;	/* observed-up seconds, now */
+	int64_t doubt_from, doubt_to; /* refusals learned then mean nothing: the primary was sick
+					 (core/recipient.h) */
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
 	bool is_endpoint;  /* the client asked about is one of the endpoints that we deliver to */
@@ -81,6 +84,8 @@ void domains_count_mail(struct domains *domains, const char *name);
 /* Up, and lately down or sick. A recovery in the future (the wall clock went back) is over. Pure.
  */
 bool domain_view_recovering(const struct domain_view *view, int64_t grace, int64_t now);
+/* The clocks by which the domain's recipients are judged. Pure. */
+struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t now);
 
 /* ---- loop thread only ---- */
 

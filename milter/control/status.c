@@ -93,9 +93,7 @@ static json_t *recipients_to_json(const struct control_settings *settings, struc
 		.config = config,
 		.domain = domain_name(domain),
 		.local = "",
-		.clock = { .now = loop_wall_seconds(),
-			   .up = view->up_clock,
-			   .primary_up = domain_state_is_up(view->state) },
+		.clock = domain_view_clock(view, loop_wall_seconds()),
 	};
 	struct recipient_counts counts;
 

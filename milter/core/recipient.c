@@ -10,6 +10,13 @@
 #define BRIEF_SECONDS  600 /* an invalid one that no control confirmed */
 #define INVALID_WHILE_UP_SECONDS                                                                   \
 	600 /* an older refusal is asked again: new mailboxes must not bounce */
+#define FORMER_SECONDS                                                                             \
+	3600 /* a sickness is found within an hour: what was refused before that, was refused */
+
+#define SHORT_SIZE   12
+#define FLAG_BRIEF   1
+#define FLAG_FORMER  2
+#define FORMER_SHIFT 2 /* of the former's source in the flags */
 
 size_t recipient_key(char *buffer, const char *domain, const char *local)
 {
@@ -43,34 +50,52 @@ static int64_t get_u32(const unsigned char *bytes)
 	return number;
 }
 
-/* version, kind, source, flags, verified (4), verified_up (4) */
-void recipient_record_write(const struct recipient_record *record,
-			    unsigned char bytes[RECIPIENT_RECORD_SIZE])
+/* version, kind, source, flags, verified (4), verified_up (4); and the same two of the former */
+size_t recipient_record_write(const struct recipient_record *record,
+			      unsigned char bytes[RECIPIENT_RECORD_MAX])
 {
 	bytes[0] = RECORD_VERSION;
 	bytes[1] = (unsigned char)record->kind;
 	bytes[2] = (unsigned char)record->source;
-	bytes[3] = record->brief ? 1 : 0;
+	bytes[3] = record->brief ? FLAG_BRIEF : 0;
 	put_u32(bytes + 4, record->verified);
 	put_u32(bytes + 8, record->verified_up);
+	if (!record->has_former)
+		return SHORT_SIZE;
+	bytes[3] |= (unsigned char)(FLAG_FORMER | record->former_source << FORMER_SHIFT);
+	put_u32(bytes + 12, record->former_verified);
+	put_u32(bytes + 16, record->former_verified_up);
+	return RECIPIENT_RECORD_MAX;
 }
 
 bool recipient_record_read(struct recipient_record *record, const unsigned char *bytes,
 			   size_t length)
 {
-	if (length != RECIPIENT_RECORD_SIZE || bytes[0] != RECORD_VERSION)
+	bool has_former;
+
+	if ((length != SHORT_SIZE && length != RECIPIENT_RECORD_MAX) || bytes[0] != RECORD_VERSION)
 		return false;
+	has_former = (bytes[3] & FLAG_FORMER) != 0;
 	if (bytes[1] < RECIPIENT_KIND_VALID || bytes[1] > RECIPIENT_KIND_NO_CATCH_ALL)
 		return false;
-	if (bytes[2] > RECIPIENT_SOURCE_IMPORT || bytes[3] > 1)
+	if (bytes[2] > RECIPIENT_SOURCE_IMPORT ||
+	    bytes[3] >> FORMER_SHIFT > (has_former ? RECIPIENT_SOURCE_IMPORT : 0) ||
+	    has_former != (length == RECIPIENT_RECORD_MAX) ||
+	    (has_former && bytes[1] != RECIPIENT_KIND_INVALID))
 		return false;
 	*record = (struct recipient_record){
 		.kind = (enum recipient_kind)bytes[1],
 		.source = (enum recipient_source)bytes[2],
-		.brief = bytes[3] == 1,
+		.brief = (bytes[3] & FLAG_BRIEF) != 0,
 		.verified = get_u32(bytes + 4),
 		.verified_up = get_u32(bytes + 8),
+		.has_former = has_former,
 	};
+	if (has_former) {
+		record->former_source = (enum recipient_source)(bytes[3] >> FORMER_SHIFT);
+		record->former_verified = get_u32(bytes + 12);
+		record->former_verified_up = get_u32(bytes + 16);
+	}
 	return true;
 }
 
@@ -102,9 +127,30 @@ static bool invalid_counts(const struct recipient_record *record,
 	return age < rules->invalid_ttl;
 }
 
-enum recipient_status recipient_status_now(const struct recipient_record *record,
-					   const struct recipient_rules *rules,
-					   const struct recipient_clock *clock)
+static bool in_doubt(const struct recipient_record *record, const struct recipient_clock *clock)
+{
+	return record->kind == RECIPIENT_KIND_INVALID && clock->doubt_to != 0 &&
+	       record->verified >= clock->doubt_from && record->verified <= clock->doubt_to;
+}
+
+bool recipient_record_settle(const struct recipient_record *record,
+			     const struct recipient_clock *clock, struct recipient_record *settled)
+{
+	*settled = *record;
+	if (!in_doubt(record, clock))
+		return true;
+	*settled = (struct recipient_record){
+		.kind = RECIPIENT_KIND_VALID,
+		.source = record->former_source,
+		.verified = record->former_verified,
+		.verified_up = record->former_verified_up,
+	};
+	return record->has_former;
+}
+
+static enum recipient_status status_of(const struct recipient_record *record,
+				       const struct recipient_rules *rules,
+				       const struct recipient_clock *clock)
 {
 	switch (record->kind) {
 	case RECIPIENT_KIND_VALID:
@@ -123,6 +169,17 @@ enum recipient_status recipient_status_now(const struct recipient_record *record
 		break;
 	}
 	return RECIPIENT_UNKNOWN;
+}
+
+enum recipient_status recipient_status_now(const struct recipient_record *record,
+					   const struct recipient_rules *rules,
+					   const struct recipient_clock *clock)
+{
+	struct recipient_record settled;
+
+	if (!recipient_record_settle(record, clock, &settled))
+		return RECIPIENT_UNKNOWN;
+	return status_of(&settled, rules, clock);
 }
 
 bool recipient_wants_refresh(const struct recipient_record *record,
@@ -152,6 +209,29 @@ int64_t recipient_expires(const struct recipient_record *record,
 	return by_up < by_age ? by_up : by_age;
 }
 
+/* A refusal takes with it the acceptance it comes in place of, or the one that the refusal shortly
+ * before it did. */
+static void keep_former(const struct recipient_record *old, const struct recipient_rules *rules,
+			const struct recipient_clock *clock, struct recipient_record *learned)
+{
+	struct recipient_record settled;
+
+	if (old == NULL)
+		return;
+	if (recipient_record_settle(old, clock, &settled) &&
+	    status_of(&settled, rules, clock) == RECIPIENT_VALID) {
+		learned->has_former = true;
+		learned->former_source = settled.source;
+		learned->former_verified = settled.verified;
+		learned->former_verified_up = settled.verified_up;
+	} else if (old->has_former && clock->now - old->verified < FORMER_SECONDS) {
+		learned->has_former = true;
+		learned->former_source = old->former_source;
+		learned->former_verified = old->former_verified;
+		learned->former_verified_up = old->former_verified_up;
+	}
+}
+
 bool recipient_learn(const struct recipient_record *old, enum rcpt_verdict verdict,
 		     const struct recipient_rules *rules, const struct recipient_clock *clock,
 		     struct recipient_record *learned)
@@ -167,10 +247,12 @@ bool recipient_learn(const struct recipient_record *old, enum rcpt_verdict verdi
 		return true;
 	case RCPT_VERDICT_INVALID:
 		learned->kind = RECIPIENT_KIND_INVALID;
+		keep_former(old, rules, clock, learned);
 		return true;
 	case RCPT_VERDICT_INVALID_BRIEFLY:
 		learned->kind = RECIPIENT_KIND_INVALID;
 		learned->brief = true;
+		keep_former(old, rules, clock, learned);
 		return old == NULL || recipient_status_now(old, rules, clock) != RECIPIENT_VALID;
 	case RCPT_VERDICT_LATER:
 	case RCPT_VERDICT_NONE:

@@ -212,9 +212,7 @@ bool callout_question_at_memory(struct callouts *callouts, const struct callout_
 		.config = callouts->config,
 		.domain = question->domain,
 		.local = question->local,
-		.clock = { .now = loop_wall_seconds(),
-			   .up = view.up_clock,
-			   .primary_up = domain_state_is_up(view.state) },
+		.clock = domain_view_clock(&view, loop_wall_seconds()),
 	};
 	return true;
 }

@@ -55,7 +55,7 @@ static enum store_result record_get(struct recipients *recipients, const char *d
 				    const char *local, struct recipient_record *record)
 {
 	char key[RECIPIENT_KEY_MAX];
-	unsigned char bytes[RECIPIENT_RECORD_SIZE];
+	unsigned char bytes[RECIPIENT_RECORD_MAX];
 	size_t length = 0;
 	size_t key_length = recipient_key(key, domain, local);
 	enum store_result result = writer_get(recipients->writer, STORE_RECIPIENTS, key, key_length,
@@ -71,25 +71,27 @@ static void record_put(struct recipients *recipients, const char *domain, const 
 		       const struct recipient_record *record)
 {
 	char key[RECIPIENT_KEY_MAX];
-	unsigned char bytes[RECIPIENT_RECORD_SIZE];
+	unsigned char bytes[RECIPIENT_RECORD_MAX];
+	size_t length = recipient_record_write(record, bytes);
 
-	recipient_record_write(record, bytes);
 	writer_put(recipients->writer, STORE_RECIPIENTS, key, recipient_key(key, domain, local),
-		   bytes, sizeof(bytes));
+		   bytes, length);
 }
 
 static void fill_from_record(const struct recipient_record *record,
 			     const struct recipient_rules *rules,
 			     const struct recipient_clock *clock, struct recipient_found *found)
 {
+	struct recipient_record settled;
+
 	found->status = recipient_status_now(record, rules, clock);
-	if (found->status == RECIPIENT_UNKNOWN)
+	if (found->status == RECIPIENT_UNKNOWN || !recipient_record_settle(record, clock, &settled))
 		return;
-	found->source = record->source;
-	found->verified = record->verified;
-	found->age_up_seconds = recipient_age_up(record, clock);
-	found->expires = recipient_expires(record, rules, clock);
-	found->wants_refresh = recipient_wants_refresh(record, rules, clock);
+	found->source = settled.source;
+	found->verified = settled.verified;
+	found->age_up_seconds = recipient_age_up(&settled, clock);
+	found->expires = recipient_expires(&settled, rules, clock);
+	found->wants_refresh = recipient_wants_refresh(&settled, rules, clock);
 }
 
 /* What the lists say; false when they leave it open. */

@@ -95,9 +95,7 @@ static void look_at_recipient(struct gate *gate, const struct judge_request *req
 		.config = request->config,
 		.domain = judgement->domain,
 		.local = judgement->recipient.local,
-		.clock = { .now = now,
-			   .up = judgement->view.up_clock,
-			   .primary_up = domain_state_is_up(judgement->view.state) },
+		.clock = domain_view_clock(&judgement->view, now),
 	};
 
 	/* nobody ever asked about what can't be read: it is unknown, whatever the memory holds */

@@ -392,6 +392,17 @@ bool domain_view_recovering(const struct domain_view *view, int64_t grace, int64
 	       now - view->recovered < grace;
 }
 
+struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t now)
+{
+	return (struct recipient_clock){
+		.now = now,
+		.up = view->up_clock,
+		.primary_up = domain_state_is_up(view->state),
+		.doubt_from = view->doubt_from,
+		.doubt_to = view->doubt_to,
+	};
+}
+
 static struct timespec deadline_at(int64_t milliseconds)
 {
 	return (struct timespec){ .tv_sec = (time_t)(milliseconds / 1000),

@@ -235,7 +235,7 @@ static void test_expires(void **state)
 
 static void test_record_round_trip(void **state)
 {
-	unsigned char bytes[RECIPIENT_RECORD_SIZE];
+	unsigned char bytes[RECIPIENT_RECORD_MAX];
 	struct recipient_record in = { .kind = RECIPIENT_KIND_INVALID,
 				       .source = RECIPIENT_SOURCE_IMPORT,
 				       .brief = true,
@@ -244,35 +244,101 @@ static void test_record_round_trip(void **state)
 	struct recipient_record out;
 
 	(void)state;
-	recipient_record_write(&in, bytes);
-	assert_true(recipient_record_read(&out, bytes, sizeof(bytes)));
+	assert_true(recipient_record_read(&out, bytes, recipient_record_write(&in, bytes)));
 	assert_int_equal(out.kind, in.kind);
 	assert_int_equal(out.source, in.source);
 	assert_true(out.brief);
 	assert_int_equal(out.verified, in.verified);
 	assert_int_equal(out.verified_up, in.verified_up);
+	assert_false(out.has_former);
+
+	in.has_former = true;
+	in.former_source = RECIPIENT_SOURCE_CALLOUT;
+	in.former_verified = START - DAY;
+	in.former_verified_up = 1234;
+	assert_true(recipient_record_read(&out, bytes, recipient_record_write(&in, bytes)));
+	assert_true(out.brief && out.has_former);
+	assert_int_equal(out.former_source, in.former_source);
+	assert_int_equal(out.former_verified, in.former_verified);
+	assert_int_equal(out.former_verified_up, in.former_verified_up);
+}
+
+/* What a sick primary said of somebody is taken back, as if it had not been said. */
+static void test_refusals_in_doubt(void **state)
+{
+	struct world world = world_new();
+	struct recipient_record valid = learn(&world, RCPT_VERDICT_VALID);
+	struct recipient_record refused, again, settled, stranger;
+
+	(void)state;
+	pass(&world, DAY, true);
+	assert_true(recipient_learn(&valid, RCPT_VERDICT_INVALID, &rules, &world.clock, &refused));
+	stranger = learn(&world, RCPT_VERDICT_INVALID);
+	assert_status(&world, &refused, RECIPIENT_INVALID);
+	pass(&world, 30 * MINUTE, true);
+	assert_true(recipient_learn(&refused, RCPT_VERDICT_INVALID, &rules, &world.clock, &again));
+
+	world.clock.doubt_from = START + DAY;
+	world.clock.doubt_to = world.clock.now;
+	assert_status(&world, &refused, RECIPIENT_VALID);
+	assert_status(&world, &again, RECIPIENT_VALID);
+	assert_status(&world, &stranger, RECIPIENT_UNKNOWN);
+	assert_true(recipient_record_settle(&again, &world.clock, &settled));
+	assert_int_equal(settled.verified, START);
+	assert_int_equal(settled.source, RECIPIENT_SOURCE_CALLOUT);
+	/* it ages as if nothing had happened */
+	pass(&world, 30 * DAY, true);
+	assert_status(&world, &again, RECIPIENT_UNKNOWN);
+}
+
+static void test_refusals_out_of_doubt(void **state)
+{
+	struct world world = world_new();
+	struct recipient_record valid = learn(&world, RCPT_VERDICT_VALID);
+	struct recipient_record refused, again;
+
+	(void)state;
+	assert_true(recipient_learn(&valid, RCPT_VERDICT_INVALID, &rules, &world.clock, &refused));
+	pass(&world, 2 * HOUR, true);
+	world.clock.doubt_from = START + 1;
+	world.clock.doubt_to = world.clock.now;
+	world.clock.primary_up = false;
+	assert_status(&world, &refused, RECIPIENT_UNKNOWN); /* too old to count at all */
+	/* refused long before the sickness and in it: what was before all that doesn't come back */
+	assert_true(recipient_learn(&refused, RCPT_VERDICT_INVALID, &rules, &world.clock, &again));
+	assert_status(&world, &again, RECIPIENT_UNKNOWN);
+	world.clock.doubt_from = 0;
+	world.clock.doubt_to = 0;
+	assert_status(&world, &again, RECIPIENT_INVALID);
 }
 
 /* P7: a damaged record is no record, whatever byte is hit. */
 static void test_damaged_records(void **state)
 {
-	unsigned char bytes[RECIPIENT_RECORD_SIZE + 1] = { 0 };
+	unsigned char bytes[RECIPIENT_RECORD_MAX + 1] = { 0 };
 	struct recipient_record record = { .kind = RECIPIENT_KIND_VALID };
+	size_t size;
 	struct recipient_record out;
 
 	(void)state;
-	recipient_record_write(&record, bytes);
+	size = recipient_record_write(&record, bytes);
 	for (size_t length = 0; length <= sizeof(bytes); length++)
-		assert_int_equal(recipient_record_read(&out, bytes, length),
-				 length == RECIPIENT_RECORD_SIZE);
+		assert_int_equal(recipient_record_read(&out, bytes, length), length == size);
 	for (size_t i = 0; i < 4; i++) {
 		unsigned char kept = bytes[i];
 
 		bytes[i] = 0xff;
-		assert_false(recipient_record_read(&out, bytes, RECIPIENT_RECORD_SIZE));
+		assert_false(recipient_record_read(&out, bytes, size));
 		bytes[i] = kept;
 	}
-	assert_true(recipient_record_read(&out, bytes, RECIPIENT_RECORD_SIZE));
+	assert_true(recipient_record_read(&out, bytes, size));
+	record.kind = RECIPIENT_KIND_INVALID;
+	record.has_former = true;
+	size = recipient_record_write(&record, bytes);
+	assert_true(recipient_record_read(&out, bytes, size));
+	assert_false(recipient_record_read(&out, bytes, 12));
+	bytes[1] = RECIPIENT_KIND_VALID;
+	assert_false(recipient_record_read(&out, bytes, size));
 }
 
 static void test_keys(void **state)
@@ -297,6 +363,8 @@ int main(void)
 		cmocka_unit_test(test_p1_flaps_add_up),
 		cmocka_unit_test(test_max_age_ends_even_an_outage),
 		cmocka_unit_test(test_a_clock_behind_the_record),
+		cmocka_unit_test(test_refusals_in_doubt),
+		cmocka_unit_test(test_refusals_out_of_doubt),
 		cmocka_unit_test(test_invalid_while_down),
 		cmocka_unit_test(test_invalid_while_up),
 		cmocka_unit_test(test_invalid_without_a_control_is_brief),
