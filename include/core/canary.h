@@ -62,10 +62,11 @@ struct canary {
 	struct canary_bird birds[CANARY_BIRDS];
 	size_t turn; /* whose turn it is */
 	bool sick;
-	int64_t refusals;  /* in a row */
-	int64_t laters;	   /* in a row */
-	int64_t goods;	   /* in a row, while sick */
-	int64_t last_good; /* seconds since 1970; 0: never */
+	int64_t refusals;    /* in a row */
+	int64_t laters;	     /* in a row */
+	int64_t goods;	     /* in a row, while sick */
+	int64_t last_good;   /* seconds since 1970; 0: never */
+	int64_t doubt_since; /* while sick: refusals learned since then mean nothing */
 	struct canary_window_part window[CANARY_WINDOW_PARTS];
 };
 
@@ -73,8 +74,8 @@ struct canary {
  * those who were while a refusal needs another opinion; else they take turns. */
 const struct canary_bird *canary_next(struct canary *canary, const struct canary_time *time);
 
-/* Free places may be taken by recipients accepted lately. False when there is none, or it sits
- * there already. */
+/* A free place may be taken by a recipient that is likely to exist; until it has passed once its
+ * refusal proves nothing. False when there is no place, or it sits there already. */
 bool canary_has_place(const struct canary *canary);
 bool canary_adopt(struct canary *canary, const char *local);
 
@@ -82,19 +83,16 @@ bool canary_adopt(struct canary *canary, const char *local);
 enum canary_event canary_feed(struct canary *canary, const char *local, enum canary_answer answer,
 			      const struct canary_rules *rules, const struct canary_time *time);
 
-/* Another recipient of the domain was accepted (not a role, not of a catch-all): as good as a good
- * canary. */
-enum canary_event canary_saw_accepted(struct canary *canary, const struct canary_rules *rules,
+/* A recipient of the domain was accepted that somebody asked about (not a role, not of a
+ * catch-all): as good as a good canary, and it takes a free place. */
+enum canary_event canary_saw_accepted(struct canary *canary, const char *local,
+				      const struct canary_rules *rules,
 				      const struct canary_time *time);
 
 /* A recipient that counted as valid was asked again. More than 5 and more than 20 % of them turning
  * invalid within an hour is a sickness, too. */
 enum canary_event canary_saw_reasked(struct canary *canary, bool turned_invalid,
 				     const struct canary_time *time);
-
-/* From when on refusals learned before the sickness mean nothing: the last good canary, or an hour
- * back. Seconds since 1970. */
-int64_t canary_doubt_since(const struct canary *canary, const struct canary_time *time);
 
 /* True when a refusal by this domain would count: someone passed within CANARY_PROOF_SECONDS. */
 bool canary_can_tell(const struct canary *canary, const struct canary_time *time);
