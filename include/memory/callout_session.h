@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One SMTP session with a primary, asking question after question: MAIL FROM:<>, RCPT TO, RSET;
- * never DATA. Shared by the two files of callouts only. Loop thread only.
+ * never DATA. Shared by the files of callouts only. Loop thread only.
  */
 #ifndef BACKUPMX_MEMORY_CALLOUT_SESSION_H
 #define BACKUPMX_MEMORY_CALLOUT_SESSION_H
@@ -66,14 +66,21 @@ struct callout_answer {
 	enum health_reason reason; /* why the session failed, when code is 0 */
 };
 
-/* ---- callouts.c, for the session ---- */
+/* ---- callout_line.c ---- */
 
+/* The line of a host; made when it isn't there yet. */
+struct callout_line *callout_line_get(struct callouts *callouts, const struct ip_port *address);
+/* Takes one of callout_rate; false when the line takes no further question now. */
+bool callout_line_may_ask(struct callout_line *line);
 /* The next question of the line, out of its queue; NULL when there is none. */
 struct callout_question *callout_line_next(struct callout_line *line);
 /* callout_refusals leaves room for one more; looked at again when a question's turn comes, for many
  * may have been refused since it was put. */
 bool callout_line_may_be_refused(const struct callout_line *line);
 void callout_line_refused(struct callout_line *line);
+
+/* ---- callouts.c, for the session ---- */
+
 /* Writes down the answer, tells who waits, frees the question. */
 void callout_question_answer(struct callout_line *line, struct callout_question *question,
 			     const struct callout_answer *answer);
@@ -81,10 +88,13 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
 				struct recipient_question *out);
 
+/* ---- callout_silences.c ---- */
+
 /* A recipient that got no answer is not asked about again for a while, unless its domain's state
  * changes. `key` is a question's; "@domain" stands for the invented one of the catch-all test. */
 void callout_silence_keep(struct callouts *callouts, const char *key, const char *domain);
 bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain);
+void callout_silences_clear(struct callouts *callouts);
 
 /* ---- callout_session.c ---- */
 

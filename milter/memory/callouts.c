@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may ask what, and who waits for it: single flight, budgets, recent silences. The loop owns
- * all of it but the waiters, which have a lock.
+ * Who may ask what, and who waits for it: single flight, budgets of clients. The loop owns all of
+ * it but the waiters, which have a lock.
  */
 #include "memory/callouts.h"
 
@@ -16,12 +16,8 @@
 #include "base/text.h"
 #include "memory/callout_session.h"
 
-#define SILENCE_MS	   300000
-#define SILENCES_MAX	   100000
-#define CLIENTS_MAX	   10000
-#define QUEUE_MAX	   1000
-#define MINUTE_MS	   60000
-#define REFUSALS_WINDOW_MS 600000
+#define CLIENTS_MAX 10000
+#define MINUTE_MS   60000
 
 /* Shared by the loop and the worker that waits; the last of the two frees it. */
 struct callout_waiter {
@@ -31,70 +27,11 @@ struct callout_waiter {
 	enum recipient_status status;
 };
 
-/* A recipient that got no answer: not asked again for a while, unless the domain's state changes.
- */
-struct silence {
-	UT_hash_handle hh;
-	char key[CALLOUT_KEY_MAX];
-	int64_t until_ms;
-	int64_t state_since;
-};
-
 struct client_budget {
 	UT_hash_handle hh;
 	struct ip_network network;
 	struct budget budget;
 };
-
-/* ---- silences ---- */
-
-static void silences_clear(struct callouts *callouts)
-{
-	struct silence *item, *next;
-
-	HASH_ITER(hh, callouts->silences, item, next) {
-		HASH_DEL(callouts->silences, item);
-		free(item);
-	}
-}
-
-/* When the domain came into its state: a silence counts within that state only. */
-static int64_t state_since(struct callouts *callouts, const char *domain)
-{
-	const struct domain *known = domains_find(callouts->domains, domain);
-
-	return known != NULL ? domain_view_now(known, NULL).since : 0;
-}
-
-void callout_silence_keep(struct callouts *callouts, const char *key, const char *domain)
-{
-	struct silence *item;
-
-	HASH_FIND_STR(callouts->silences, key, item);
-	if (item == NULL) {
-		if (HASH_COUNT(callouts->silences) >= SILENCES_MAX)
-			silences_clear(callouts);
-		item = memory_alloc(sizeof(*item));
-		text_copy(item->key, sizeof(item->key), key);
-		HASH_ADD_STR(callouts->silences, key, item);
-	}
-	item->until_ms = loop_now_ms() + SILENCE_MS;
-	item->state_since = state_since(callouts, domain);
-}
-
-bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain)
-{
-	struct silence *item;
-
-	HASH_FIND_STR(callouts->silences, key, item);
-	if (item == NULL)
-		return false;
-	if (item->until_ms > loop_now_ms() && item->state_since == state_since(callouts, domain))
-		return true;
-	HASH_DEL(callouts->silences, item);
-	free(item);
-	return false;
-}
 
 /* ---- budgets ---- */
 
@@ -130,54 +67,6 @@ static bool client_may_cause(struct callouts *callouts, const struct ip *client)
 		HASH_ADD(hh, callouts->clients, network, sizeof(item->network), item);
 	}
 	return budget_take(&item->budget, allowed, MINUTE_MS, loop_now_ms());
-}
-
-bool callout_line_may_be_refused(const struct callout_line *line)
-{
-	return budget_has(&line->refusals, line->callouts->config->recipients.callout_refusals,
-			  REFUSALS_WINDOW_MS, loop_now_ms());
-}
-
-void callout_line_refused(struct callout_line *line)
-{
-	budget_take(&line->refusals, line->callouts->config->recipients.callout_refusals,
-		    REFUSALS_WINDOW_MS, loop_now_ms());
-}
-
-static bool line_may_ask(struct callout_line *line)
-{
-	const struct config *config = line->callouts->config;
-	int64_t now = loop_now_ms();
-
-	return line->queued < QUEUE_MAX && callout_line_may_be_refused(line) &&
-	       budget_take(&line->rate, config->recipients.callout_rate, 1000, now);
-}
-
-/* ---- lines ---- */
-
-static struct callout_line *line_get(struct callouts *callouts, const struct ip_port *address)
-{
-	struct callout_line *line;
-
-	HASH_FIND(hh, callouts->lines, address, sizeof(*address), line);
-	if (line == NULL) {
-		line = memory_alloc(sizeof(*line));
-		memcpy(&line->address, address, sizeof(*address));
-		line->callouts = callouts;
-		HASH_ADD(hh, callouts->lines, address, sizeof(line->address), line);
-	}
-	return line;
-}
-
-struct callout_question *callout_line_next(struct callout_line *line)
-{
-	struct callout_question *question = line->queue;
-
-	if (question != NULL) {
-		DL_DELETE(line->queue, question);
-		line->queued--;
-	}
-	return question;
 }
 
 /* ---- answers ---- */
@@ -329,10 +218,10 @@ static void consider(struct asked *asked)
 		decline(asked, "it got no answer lately");
 		return;
 	}
-	line = line_get(callouts, endpoint_address(endpoint));
+	line = callout_line_get(callouts, endpoint_address(endpoint));
 	if (!client_may_cause(callouts, &asked->client))
 		decline(asked, "callouts_per_client");
-	else if (!line_may_ask(line))
+	else if (!callout_line_may_ask(line))
 		decline(asked, "callout_rate or callout_refusals");
 	else
 		question_start(asked, key, domain, endpoint, line);
@@ -452,7 +341,7 @@ void callouts_free(struct callouts *callouts)
 		HASH_DEL(callouts->questions, question);
 		free(question);
 	}
-	silences_clear(callouts);
+	callout_silences_clear(callouts);
 	clients_clear(callouts, true);
 	pthread_cond_destroy(&callouts->answered);
 	pthread_mutex_destroy(&callouts->wait_lock);
