@@ -8,6 +8,7 @@
 #ifndef BACKUPMX_CORE_RCPT_ANSWER_H
 #define BACKUPMX_CORE_RCPT_ANSWER_H
 
+#include "core/canary.h"
 #include "core/smtp_reply.h"
 
 enum rcpt_answer {
@@ -46,6 +47,11 @@ enum rcpt_verdict rcpt_verdict_of(enum rcpt_answer answer, enum rcpt_control con
 
 /* True when the answer is a refusal of any kind that a control would have to confirm. */
 bool rcpt_answer_is_refusal(enum rcpt_answer answer);
+
+/* What the reply to a canary's MAIL (a 4xx or 5xx) or RCPT means: here every refusal counts, for
+ * our MTA would bounce on it whatever it says. */
+enum canary_answer rcpt_answer_of_canary(const struct smtp_reply *reply);
+
 const char *rcpt_verdict_name(enum rcpt_verdict verdict); /* "valid" "invalid" "later" "none" */
 
 #endif

@@ -18,7 +18,8 @@ struct callout_waiter;
 struct callout_session;
 
 /* A recipient asked about. It is in callouts->questions from the moment it is asked until answered,
- * and in its line's queue until a session takes it up. */
+ * and in its line's queue until a session takes it up. A canary is in its line's queue of canaries
+ * only: it may be asked for while the same recipient is asked about. */
 struct callout_question {
 	UT_hash_handle hh;
 	struct callout_question *prev, *next; /* in the line's queue */
@@ -28,6 +29,8 @@ struct callout_question {
 	bool is_ascii;
 	bool again; /* it was put back once, by a host that hung up */
 	struct callout_waiter *waiters;
+	callouts_canary_done done; /* a canary's; NULL: it is none */
+	void *done_arg;
 };
 
 /* All that concerns one primary host: its queue, its sessions, its budgets. */
@@ -37,6 +40,9 @@ struct callout_line {
 	struct callouts *callouts;
 	struct callout_question *queue;
 	size_t queued;
+	struct callout_question *canaries; /* served before the queue, */
+	int64_t canary_from_ms;		   /* but not before this */
+	struct loop_timer *timer;	   /* of the next canary's turn */
 	struct callout_session *sessions;
 	int64_t session_count;
 	struct budget rate;
@@ -49,6 +55,7 @@ struct callouts {
 	struct recipients *recipients;
 	struct secret secret;
 	struct config *config;
+	struct callouts_observer observer;
 	struct callout_question *questions;
 	struct callout_line *lines;
 	struct silence *silences; /* recipients that got no answer lately */
@@ -72,14 +79,26 @@ struct callout_answer {
 struct callout_line *callout_line_get(struct callouts *callouts, const struct ip_port *address);
 /* Takes one of callout_rate; false when the line takes no further question now. */
 bool callout_line_may_ask(struct callout_line *line);
-/* The next question of the line, out of its queue; NULL when there is none. */
-struct callout_question *callout_line_next(struct callout_line *line);
+/* Puts a question into the line; callout_line_serve() sees that it is asked. */
+void callout_line_add(struct callout_line *line, struct callout_question *question);
+/* Puts one that was taken back to where it was. */
+void callout_line_put_back(struct callout_line *line, struct callout_question *question);
+/* The question whose turn it is, still in the line; NULL when there is none. */
+struct callout_question *callout_line_first(const struct callout_line *line);
+/* Takes that one out. */
+struct callout_question *callout_line_take(struct callout_line *line);
+/* Finds a session for the question whose turn it is, or no answer. */
+void callout_line_serve(struct callout_line *line);
+/* A session failed for a reason that holds for those that wait as well: unless another session
+ * lives they get no answer. */
+void callout_line_fail(struct callout_line *line, const struct callout_answer *nothing);
+void callout_line_free(struct callout_line *line);
 /* callout_refusals leaves room for one more; looked at again when a question's turn comes, for many
  * may have been refused since it was put. */
 bool callout_line_may_be_refused(const struct callout_line *line);
 void callout_line_refused(struct callout_line *line);
 
-/* ---- callouts.c, for the session ---- */
+/* ---- callouts.c, for the others ---- */
 
 /* Writes down the answer, tells who waits, frees the question. */
 void callout_question_answer(struct callout_line *line, struct callout_question *question,
@@ -87,6 +106,17 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 /* The question as the memory takes it; false when its domain has gone meanwhile. */
 bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
 				struct recipient_question *out);
+/* The domain was seen to take any local part: then nothing is asked or kept of single ones. */
+bool callout_question_is_catch_all(struct callouts *callouts,
+				   const struct callout_question *question);
+/* A control got no 2xx. */
+void callout_control_failed(struct callouts *callouts, const char *domain);
+
+/* ---- callout_canary.c ---- */
+
+/* Tells who asked, frees the question. */
+void callout_canary_answer(struct callout_line *line, struct callout_question *question,
+			   enum canary_answer answer, int code);
 
 /* ---- callout_silences.c ---- */
 

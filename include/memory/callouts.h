@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "conf/config.h"
+#include "core/canary.h"
 #include "core/decision.h"
 #include "core/ip.h"
 #include "io/secret.h"
@@ -44,5 +45,32 @@ enum recipient_status callouts_wait(struct callouts *callouts,
 				    const struct callout_request *request, int64_t until_ms);
 /* Ends all waits, now and later: the program stops. Any thread. */
 void callouts_stop_waits(struct callouts *callouts);
+
+/* ---- canaries; loop thread ---- */
+
+typedef void (*callouts_canary_done)(void *arg, const char *domain, const char *local,
+				     enum canary_answer answer);
+
+/* Asks the best endpoint up for one recipient, whatever the domain's state, `callout` and the
+ * budgets of [recipients] are: at most one a second goes to a primary, a later one waits its turn.
+ * done() is called exactly once, never from inside the call, and not any more once callouts_free()
+ * has been called; it may ask again. False when no endpoint is up: then there is no done(). */
+bool callouts_ask_canary(struct callouts *callouts, const char *domain, const char *local,
+			 callouts_canary_done done, void *arg);
+
+/* Who wants to hear what the questions show of a domain. Called after the answer was written down;
+ * callouts_ask_canary() may be called from inside. */
+struct callouts_observer {
+	/* A recipient that counted as valid has been asked again, and answered for. */
+	void (*reasked)(void *arg, const char *domain, bool turned_invalid);
+	/* A known-valid recipient got no 2xx. */
+	void (*control_failed)(void *arg, const char *domain);
+	/* A recipient, no role, of a domain that isn't a catch-all got a 2xx; `local` is as the
+	 * memory keeps it. */
+	void (*accepted)(void *arg, const char *domain, const char *local);
+	void *arg;
+};
+/* At most once, before anything is asked; it is copied. */
+void callouts_observe(struct callouts *callouts, const struct callouts_observer *observer);
 
 #endif

@@ -105,16 +105,21 @@ static enum rcpt_answer read_refusal(const struct smtp_reply *reply, const char 
 	return RCPT_ANSWER_NONE;
 }
 
+/* X.2.2: the mailbox is full, so there is one. */
+static bool is_mailbox_full(const struct smtp_reply *reply)
+{
+	return is_code(&reply->enhanced, 2, 2);
+}
+
 enum rcpt_answer rcpt_answer_read(const struct smtp_reply *reply, const char *endpoint_host)
 {
 	switch (reply->code / 100) {
 	case 2:
 		return RCPT_ANSWER_VALID;
 	case 4:
-		/* X.2.2: the mailbox is full, so there is one. */
-		return is_code(&reply->enhanced, 2, 2) ? RCPT_ANSWER_VALID : RCPT_ANSWER_LATER;
+		return is_mailbox_full(reply) ? RCPT_ANSWER_VALID : RCPT_ANSWER_LATER;
 	case 5:
-		if (is_code(&reply->enhanced, 2, 2))
+		if (is_mailbox_full(reply))
 			return RCPT_ANSWER_VALID;
 		return read_refusal(reply, endpoint_host);
 	default:
@@ -149,6 +154,22 @@ enum rcpt_verdict rcpt_verdict_of(enum rcpt_answer answer, enum rcpt_control con
 	if (answer == RCPT_ANSWER_VALID)
 		return RCPT_VERDICT_VALID;
 	return answer == RCPT_ANSWER_LATER ? RCPT_VERDICT_LATER : RCPT_VERDICT_NONE;
+}
+
+enum canary_answer rcpt_answer_of_canary(const struct smtp_reply *reply)
+{
+	if (reply->code >= 400 && is_mailbox_full(reply))
+		return CANARY_NO_ANSWER;
+	switch (reply->code / 100) {
+	case 2:
+		return CANARY_ACCEPTED;
+	case 4:
+		return CANARY_LATER;
+	case 5:
+		return CANARY_REFUSED;
+	default:
+		return CANARY_NO_ANSWER;
+	}
 }
 
 const char *rcpt_verdict_name(enum rcpt_verdict verdict)

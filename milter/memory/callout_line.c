@@ -3,6 +3,7 @@
  * One primary host's line: the questions that wait for it, and what may be asked of it. Loop thread
  * only.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -10,6 +11,7 @@
 
 #define QUEUE_MAX	   1000
 #define REFUSALS_WINDOW_MS 600000
+#define CANARY_PAUSE_MS	   1000
 
 bool callout_line_may_be_refused(const struct callout_line *line)
 {
@@ -32,6 +34,11 @@ bool callout_line_may_ask(struct callout_line *line)
 	       budget_take(&line->rate, config->recipients.callout_rate, 1000, now);
 }
 
+static void turn_came(void *arg)
+{
+	callout_line_serve(arg);
+}
+
 struct callout_line *callout_line_get(struct callouts *callouts, const struct ip_port *address)
 {
 	struct callout_line *line;
@@ -41,18 +48,132 @@ struct callout_line *callout_line_get(struct callouts *callouts, const struct ip
 		line = memory_alloc(sizeof(*line));
 		memcpy(&line->address, address, sizeof(*address));
 		line->callouts = callouts;
+		line->timer = loop_timer_new(callouts->services->loop, turn_came, line);
 		HASH_ADD(hh, callouts->lines, address, sizeof(line->address), line);
 	}
 	return line;
 }
 
-struct callout_question *callout_line_next(struct callout_line *line)
+/* Sees to it that the next canary gets its turn. From the loop and never at once, so that whoever
+ * asks has left the code that may be freeing a session. */
+static void await_turn(struct callout_line *line)
 {
-	struct callout_question *question = line->queue;
+	int64_t wait = line->canary_from_ms - loop_now_ms();
 
-	if (question != NULL) {
+	if (line->canaries != NULL)
+		loop_timer_start(line->timer, wait > 0 ? wait : 0);
+}
+
+void callout_line_add(struct callout_line *line, struct callout_question *question)
+{
+	if (question->done != NULL) {
+		DL_APPEND(line->canaries, question);
+		await_turn(line);
+	} else {
+		DL_APPEND(line->queue, question);
+		line->queued++;
+	}
+}
+
+void callout_line_put_back(struct callout_line *line, struct callout_question *question)
+{
+	if (question->done != NULL) {
+		DL_PREPEND(line->canaries, question);
+		await_turn(line);
+	} else {
+		DL_PREPEND(line->queue, question);
+		line->queued++;
+	}
+}
+
+struct callout_question *callout_line_first(const struct callout_line *line)
+{
+	if (line->canaries != NULL && loop_now_ms() >= line->canary_from_ms)
+		return line->canaries;
+	return line->queue;
+}
+
+struct callout_question *callout_line_take(struct callout_line *line)
+{
+	struct callout_question *question = callout_line_first(line);
+
+	if (question == NULL)
+		return NULL;
+	if (question->done != NULL) {
+		DL_DELETE(line->canaries, question);
+		line->canary_from_ms = loop_now_ms() + CANARY_PAUSE_MS;
+		await_turn(line);
+	} else {
 		DL_DELETE(line->queue, question);
 		line->queued--;
 	}
 	return question;
+}
+
+static void give_no_answer(struct callout_line *line, struct callout_question *question,
+			   const struct callout_answer *nothing)
+{
+	if (question->done != NULL)
+		callout_canary_answer(line, question, CANARY_NO_ANSWER, nothing->code);
+	else
+		callout_question_answer(line, question, nothing);
+}
+
+static bool open_session(struct callout_line *line, const struct callout_question *question)
+{
+	struct domain *domain = domains_find(line->callouts->domains, question->domain);
+	struct endpoint *endpoint = domain != NULL ? domain_endpoint_up(domain) : NULL;
+
+	if (endpoint == NULL || !ip_port_equal(endpoint_address(endpoint), &line->address))
+		return false;
+	if (question->done == NULL && !callout_line_may_be_refused(line))
+		return false;
+	callout_session_start(line, domain, endpoint);
+	return true;
+}
+
+void callout_line_serve(struct callout_line *line)
+{
+	struct callout_answer nothing = { .verdict = RCPT_VERDICT_NONE, .reason = HEALTH_LOST };
+	struct callout_question *question;
+
+	while ((question = callout_line_first(line)) != NULL) {
+		if (line->session_count >= line->callouts->config->recipients.callout_sessions)
+			return;
+		if (open_session(line, question))
+			return;
+		if (line->session_count > 0 && question->done == NULL)
+			return; /* that one may still take it */
+		give_no_answer(line, callout_line_take(line), &nothing);
+	}
+}
+
+void callout_line_fail(struct callout_line *line, const struct callout_answer *nothing)
+{
+	struct callout_question *question = callout_line_first(line);
+
+	/* one canary a failure: each of the others makes its own attempt */
+	if (question != NULL && question->done != NULL)
+		give_no_answer(line, callout_line_take(line), nothing);
+	while (line->session_count == 0 && (question = line->queue) != NULL) {
+		DL_DELETE(line->queue, question);
+		line->queued--;
+		callout_question_answer(line, question, nothing);
+	}
+}
+
+void callout_line_free(struct callout_line *line)
+{
+	struct callout_session *session, *next;
+	struct callout_question *canary, *next_canary;
+
+	for (session = line->sessions; session != NULL; session = next) {
+		next = callout_session_next(session);
+		callout_session_free(session);
+	}
+	DL_FOREACH_SAFE(line->canaries, canary, next_canary)
+		free(canary);
+	loop_timer_free(line->timer);
+	HASH_DEL(line->callouts->lines, line);
+	free(line);
 }

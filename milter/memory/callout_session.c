@@ -17,11 +17,12 @@
 
 #define REFUSALS_MAX		7 /* Postfix tarpits from the tenth error on: leave well before */
 #define REFUSALS_PER_QUESTION	3 /* the invented one, the one in question, the control */
+#define REFUSALS_PER_CANARY	1
 #define INVENTED_LENGTH		16
 #define CATCH_ALL_AGAIN_SECONDS 3600
 #define WEEK_SECONDS		(7 * 24 * 3600)
 
-enum step { STEP_INVENTED, STEP_RECIPIENT, STEP_CONTROL };
+enum step { STEP_INVENTED, STEP_RECIPIENT, STEP_CONTROL, STEP_CANARY };
 enum phase { PHASE_MAIL, PHASE_RCPT, PHASE_RSET };
 
 struct callout_session {
@@ -36,7 +37,8 @@ struct callout_session {
 	/* the question's outcome so far */
 	enum rcpt_answer recipient_answer;
 	int recipient_code;
-	int refusals; /* in this session */
+	enum canary_answer canary; /* of a canary: what was heard so far */
+	int refusals;		   /* in this session */
 	char controlled[MAIL_DOMAIN_MAX +
 			1]; /* the domain whose control was accepted in this session */
 	bool answered;	    /* a question before the present one */
@@ -65,6 +67,8 @@ void callout_session_free(struct callout_session *session)
 {
 	if (session->client != NULL)
 		smtp_client_abort(session->client);
+	if (session->question != NULL && session->question->done != NULL)
+		free(session->question); /* the others are in callouts->questions */
 	session_unlink(session);
 }
 
@@ -95,17 +99,25 @@ static void finish_question(struct callout_session *session, const struct callou
 
 	session->question = NULL;
 	session->answered = true;
-	callout_question_answer(session->line, question, answer);
+	if (question->done != NULL)
+		callout_canary_answer(session->line, question, session->canary, session->code);
+	else
+		callout_question_answer(session->line, question, answer);
 }
 
 static void conclude(struct callout_session *session, enum rcpt_control control)
 {
+	struct callouts *callouts = session->line->callouts;
 	struct callout_answer answer = {
 		.verdict = rcpt_verdict_of(session->recipient_answer, control),
 		.code = session->recipient_code,
 	};
+	char domain[MAIL_DOMAIN_MAX + 1];
 
+	text_copy(domain, sizeof(domain), session->question->domain);
 	finish_question(session, &answer);
+	if (control == RCPT_CONTROL_FAILED)
+		callout_control_failed(callouts, domain);
 	session_next_question(session);
 }
 
@@ -142,27 +154,18 @@ static bool catch_all_is_due(const struct callout_session *session)
 	       at_memory.clock.now < asked;
 }
 
-/* The domain was seen to take any local part: then nothing is asked or kept of single ones. */
-static bool is_known_catch_all(const struct callout_session *session)
-{
-	struct callouts *callouts = session->line->callouts;
-	struct recipient_question at_memory;
-	int64_t asked;
-
-	return callout_question_at_memory(callouts, session->question, &at_memory) &&
-	       recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_YES;
-}
-
 /* False when there was nothing to ask: the question is answered. */
 static bool begin_question(struct callout_session *session)
 {
 	struct callout_answer catch_all = { .catch_all = true, .reason = HEALTH_OK };
 	char invented[INVENTED_LENGTH + 1];
 
-	if (catch_all_is_due(session)) {
+	if (session->question->done != NULL) {
+		ask_rcpt(session, STEP_CANARY, session->question->local);
+	} else if (catch_all_is_due(session)) {
 		invent_local(session, invented);
 		ask_rcpt(session, STEP_INVENTED, invented);
-	} else if (is_known_catch_all(session)) {
+	} else if (callout_question_is_catch_all(session->line->callouts, session->question)) {
 		finish_question(session, &catch_all);
 		return false;
 	} else {
@@ -236,6 +239,15 @@ static void after_control(struct callout_session *session)
 	conclude(session, accepted ? RCPT_CONTROL_ACCEPTED : RCPT_CONTROL_FAILED);
 }
 
+static void after_canary(struct callout_session *session)
+{
+	/* it is as good a control as any for the questions behind it */
+	if (session->canary == CANARY_ACCEPTED && !mail_local_is_role(session->question->local))
+		note_controlled(session);
+	finish_question(session, NULL);
+	session_next_question(session);
+}
+
 static void step_done(struct callout_session *session)
 {
 	switch (session->step) {
@@ -247,6 +259,9 @@ static void step_done(struct callout_session *session)
 		break;
 	case STEP_CONTROL:
 		after_control(session);
+		break;
+	case STEP_CANARY:
+		after_canary(session);
 		break;
 	}
 }
@@ -260,23 +275,15 @@ static void session_quit(struct callout_session *session)
 	session_unlink(session);
 }
 
-/* Questions that still wait when a session ends early get another one, or no answer. */
-static void serve_rest(struct callout_line *line, const char *domain_name)
+/* This session is good for that question. */
+static bool may_take(const struct callout_session *session, const struct callout_question *question)
 {
-	struct domain *domain = domains_find(line->callouts->domains, domain_name);
-	struct endpoint *endpoint = domain != NULL ? domain_endpoint_up(domain) : NULL;
-	struct callout_answer nothing = { .verdict = RCPT_VERDICT_NONE, .reason = HEALTH_LOST };
-	struct callout_question *question;
-
-	if (line->queue == NULL || line->session_count > 0)
-		return;
-	if (endpoint != NULL && callout_line_may_be_refused(line) &&
-	    ip_port_equal(endpoint_address(endpoint), &line->address)) {
-		callout_session_start(line, domain, endpoint);
-		return;
-	}
-	while ((question = callout_line_next(line)) != NULL)
-		callout_question_answer(line, question, &nothing);
+	if (question == NULL)
+		return false;
+	if (question->done != NULL)
+		return session->refusals + REFUSALS_PER_CANARY <= REFUSALS_MAX;
+	return session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
+	       callout_line_may_be_refused(session->line);
 }
 
 static void session_next_question(struct callout_session *session)
@@ -285,19 +292,18 @@ static void session_next_question(struct callout_session *session)
 	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
 	struct callout_answer unaskable = { .verdict = RCPT_VERDICT_NONE,
 					    .reason = HEALTH_PROTOCOL };
-	char domain[MAIL_DOMAIN_MAX + 1];
 
-	while (session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
-	       callout_line_may_be_refused(line) &&
-	       (session->question = callout_line_next(line)) != NULL) {
+	while (may_take(session, callout_line_first(line))) {
+		session->question = callout_line_take(line);
+		session->canary = CANARY_NO_ANSWER;
+		session->code = 0;
 		if (!session->question->is_ascii && !dialog->offers_smtputf8)
 			finish_question(session, &unaskable);
 		else if (begin_question(session))
 			return;
 	}
-	text_copy(domain, sizeof(domain), session->domain);
 	session_quit(session);
-	serve_rest(line, domain);
+	callout_line_serve(line);
 }
 
 /* The endpoint that this session talks to, as one of the domain's; NULL when it is none any more.
@@ -325,6 +331,7 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 
 	session->code = reply->code;
 	session->answer = rcpt_answer_read(reply, host);
+	session->canary = rcpt_answer_of_canary(reply);
 	if (reply->code >= 400) /* Postfix counts errors of both kinds */
 		session->refusals++;
 	if (reply->code >= 500)
@@ -344,8 +351,7 @@ static bool ask_again(struct callout_session *session)
 		return false;
 	question->again = true;
 	session->question = NULL;
-	DL_PREPEND(session->line->queue, question);
-	session->line->queued++;
+	callout_line_put_back(session->line, question);
 	return true;
 }
 
@@ -355,21 +361,15 @@ static void fail_session(struct callout_session *session, enum health_reason rea
 	struct callout_answer nothing = { .verdict = RCPT_VERDICT_NONE,
 					  .code = code,
 					  .reason = reason };
-	struct callout_question *question;
-	char domain[MAIL_DOMAIN_MAX + 1];
+	bool again = ask_again(session);
 
-	if (ask_again(session)) {
-		text_copy(domain, sizeof(domain), session->domain);
-		session_unlink(session);
-		serve_rest(line, domain);
-		return;
-	}
 	if (session->question != NULL)
 		finish_question(session, &nothing);
 	session_unlink(session);
-	/* what holds for one question holds for those behind it */
-	while (line->session_count == 0 && (question = callout_line_next(line)) != NULL)
-		callout_question_answer(line, question, &nothing);
+	if (again)
+		callout_line_serve(line);
+	else
+		callout_line_fail(line, &nothing);
 }
 
 static void reply_came(void *arg, const struct smtp_reply *reply)
@@ -380,6 +380,8 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 	case PHASE_MAIL:
 		session->phase = PHASE_RCPT;
 		if (reply->code >= 400) { /* that is about us: nobody's fault but ours */
+			session->code = reply->code;
+			session->canary = rcpt_answer_of_canary(reply);
 			smtp_client_quit(session->client);
 			session->client = NULL;
 			fail_session(session, HEALTH_OK, reply->code);
@@ -416,12 +418,14 @@ static enum smtp_dialog_tls tls_wish(const struct callout_session *session)
 
 static void session_connect(struct callout_session *session, const struct config_probe *probe);
 
-/* The answer to the recipient's RCPT had come when the session broke: it counts without a control.
- */
+/* The answer to the recipient's RCPT had come when the session broke: it counts without a control,
+ * unless it was the announcement that the session would break. */
 static bool answered_before_loss(const struct callout_session *session)
 {
-	return session->question != NULL && session->phase == PHASE_RSET && session->code != 421 &&
-	       session->step == STEP_RECIPIENT && !rcpt_answer_is_refusal(session->answer);
+	if (session->question == NULL || session->phase != PHASE_RSET || session->code == 421)
+		return false;
+	return session->step == STEP_CANARY ||
+	       (session->step == STEP_RECIPIENT && !rcpt_answer_is_refusal(session->answer));
 }
 
 static void ended(void *arg, enum health_reason reason)

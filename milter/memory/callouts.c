@@ -129,23 +129,83 @@ static void log_answer(const struct callout_line *line, const struct callout_que
 	log_info("%s", line_text);
 }
 
+bool callout_question_is_catch_all(struct callouts *callouts,
+				   const struct callout_question *question)
+{
+	struct recipient_question at_memory;
+	int64_t asked;
+
+	return callout_question_at_memory(callouts, question, &at_memory) &&
+	       recipients_catch_all(callouts->recipients, &at_memory, &asked) == CATCH_ALL_YES;
+}
+
+/* Files the answer. What the memory said of the recipient before goes to *was. */
+static enum recipient_status write_down(struct callouts *callouts,
+					const struct callout_question *question,
+					const struct callout_answer *answer,
+					struct recipient_found *was)
+{
+	struct recipient_question at_memory;
+	struct recipient_found found;
+
+	memset(was, 0, sizeof(*was));
+	if (!callout_question_at_memory(callouts, question, &at_memory))
+		return RECIPIENT_UNKNOWN;
+	recipients_find(callouts->recipients, &at_memory, was);
+	if (!answer->catch_all)
+		recipients_learn(callouts->recipients, &at_memory, answer->verdict);
+	recipients_find(callouts->recipients, &at_memory, &found);
+	return found.status;
+}
+
+static void tell_reasked(struct callouts *callouts, const struct callout_question *question,
+			 enum rcpt_verdict verdict)
+{
+	const struct callouts_observer *observer = &callouts->observer;
+	bool turned_invalid =
+		verdict == RCPT_VERDICT_INVALID || verdict == RCPT_VERDICT_INVALID_BRIEFLY;
+
+	if (observer->reasked != NULL && (turned_invalid || verdict == RCPT_VERDICT_VALID))
+		observer->reasked(observer->arg, question->domain, turned_invalid);
+}
+
+static void tell_accepted(struct callouts *callouts, const struct callout_question *question)
+{
+	const struct callouts_observer *observer = &callouts->observer;
+	char local[MAIL_LOCAL_MAX + 1];
+
+	if (observer->accepted == NULL || mail_local_is_role(question->local) ||
+	    callout_question_is_catch_all(callouts, question))
+		return;
+	recipients_fold(callouts->config, question->local, local, sizeof(local));
+	observer->accepted(observer->arg, question->domain, local);
+}
+
+void callout_control_failed(struct callouts *callouts, const char *domain)
+{
+	const struct callouts_observer *observer = &callouts->observer;
+
+	if (observer->control_failed != NULL)
+		observer->control_failed(observer->arg, domain);
+}
+
 void callout_question_answer(struct callout_line *line, struct callout_question *question,
 			     const struct callout_answer *answer)
 {
 	struct callouts *callouts = line->callouts;
-	struct recipient_question at_memory;
-	struct recipient_found found = { .status = RECIPIENT_UNKNOWN };
+	struct recipient_found was;
+	enum recipient_status status;
 
 	log_answer(line, question, answer);
-	if (callout_question_at_memory(callouts, question, &at_memory)) {
-		if (!answer->catch_all)
-			recipients_learn(callouts->recipients, &at_memory, answer->verdict);
-		recipients_find(callouts->recipients, &at_memory, &found);
-	}
-	if (found.status == RECIPIENT_UNKNOWN)
+	status = write_down(callouts, question, answer, &was);
+	if (status == RECIPIENT_UNKNOWN)
 		callout_silence_keep(callouts, question->key, question->domain);
-	waiters_tell(callouts, question, found.status);
+	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
+	if (!answer->catch_all && was.status == RECIPIENT_VALID)
+		tell_reasked(callouts, question, answer->verdict);
+	if (!answer->catch_all && answer->code >= 200 && answer->code < 300)
+		tell_accepted(callouts, question);
 	free(question);
 }
 
@@ -169,8 +229,7 @@ static void decline(struct asked *asked, const char *why)
 	waiters_tell(asked->callouts, &nobody, RECIPIENT_UNKNOWN);
 }
 
-static void question_start(struct asked *asked, const char *key, struct domain *domain,
-			   struct endpoint *endpoint, struct callout_line *line)
+static void question_start(struct asked *asked, const char *key, struct callout_line *line)
 {
 	struct callouts *callouts = asked->callouts;
 	struct callout_question *question = memory_alloc(sizeof(*question));
@@ -182,10 +241,8 @@ static void question_start(struct asked *asked, const char *key, struct domain *
 	if (asked->waiter != NULL)
 		LL_PREPEND(question->waiters, asked->waiter);
 	HASH_ADD_STR(callouts->questions, key, question);
-	DL_APPEND(line->queue, question);
-	line->queued++;
-	if (line->session_count < callouts->config->recipients.callout_sessions)
-		callout_session_start(line, domain, endpoint);
+	callout_line_add(line, question);
+	callout_line_serve(line);
 }
 
 static void consider(struct asked *asked)
@@ -224,7 +281,7 @@ static void consider(struct asked *asked)
 	else if (!callout_line_may_ask(line))
 		decline(asked, "callout_rate or callout_refusals");
 	else
-		question_start(asked, key, domain, endpoint, line);
+		question_start(asked, key, line);
 }
 
 static void take_asked(void *arg)
@@ -309,6 +366,11 @@ struct callouts *callouts_new(struct services *services, struct domains *domains
 	return callouts;
 }
 
+void callouts_observe(struct callouts *callouts, const struct callouts_observer *observer)
+{
+	callouts->observer = *observer;
+}
+
 void callouts_configure(struct callouts *callouts, struct config *config)
 {
 	struct config *old = callouts->config;
@@ -317,25 +379,13 @@ void callouts_configure(struct callouts *callouts, struct config *config)
 	config_put(old);
 }
 
-static void line_free(struct callout_line *line)
-{
-	struct callout_session *session, *next;
-
-	for (session = line->sessions; session != NULL; session = next) {
-		next = callout_session_next(session);
-		callout_session_free(session);
-	}
-	HASH_DEL(line->callouts->lines, line);
-	free(line);
-}
-
 void callouts_free(struct callouts *callouts)
 {
 	struct callout_question *question, *next_question;
 	struct callout_line *line, *next_line;
 
 	HASH_ITER(hh, callouts->lines, line, next_line)
-		line_free(line);
+		callout_line_free(line);
 	HASH_ITER(hh, callouts->questions, question, next_question) {
 		waiters_tell(callouts, question, RECIPIENT_UNKNOWN);
 		HASH_DEL(callouts->questions, question);

@@ -266,6 +266,29 @@ static void test_verdicts(void **state)
 					 rows[i].by_control[j]);
 }
 
+/* To a canary every refusal counts, but a full mailbox says nothing of the primary. */
+static void test_canary(void **state)
+{
+	static const struct {
+		int code;
+		struct smtp_enhanced enhanced;
+		enum canary_answer answer;
+	} table[] = {
+		{ 250, { 2, 1, 5 }, CANARY_ACCEPTED },	{ 251, { 0, 0, 0 }, CANARY_ACCEPTED },
+		{ 550, { 5, 1, 1 }, CANARY_REFUSED },	{ 554, { 5, 7, 1 }, CANARY_REFUSED },
+		{ 500, { 0, 0, 0 }, CANARY_REFUSED },	{ 552, { 5, 2, 2 }, CANARY_NO_ANSWER },
+		{ 452, { 4, 2, 2 }, CANARY_NO_ANSWER }, { 451, { 4, 3, 0 }, CANARY_LATER },
+		{ 421, { 0, 0, 0 }, CANARY_LATER },	{ 354, { 0, 0, 0 }, CANARY_NO_ANSWER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct smtp_reply reply = { .code = table[i].code, .enhanced = table[i].enhanced };
+
+		assert_int_equal(rcpt_answer_of_canary(&reply), table[i].answer);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -282,7 +305,7 @@ int main(void)
 		cmocka_unit_test(test_table),		cmocka_unit_test(test_phrases),
 		cmocka_unit_test(test_words_of_policy), cmocka_unit_test(test_every_code),
 		cmocka_unit_test(test_no_host),		cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_canary),		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Canaries: one RCPT each, no invented recipient before and no control behind it. They say how the
+ * primary is, so they go out whatever it was found to be, and bring nothing into the memory but a
+ * new date. Loop thread only.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "memory/callout_session.h"
+
+static const char *answer_name(enum canary_answer answer)
+{
+	static const char *const names[] = {
+		[CANARY_ACCEPTED] = "accepted",
+		[CANARY_REFUSED] = "refused",
+		[CANARY_LATER] = "later",
+		[CANARY_NO_ANSWER] = "none",
+	};
+
+	return names[answer];
+}
+
+static void log_canary(const struct callout_line *line, const struct callout_question *question,
+		       enum canary_answer answer, int code)
+{
+	char recipient[CALLOUT_KEY_MAX + 2];
+	char endpoint[IP_TEXT_MAX];
+	char line_text[1024];
+	TEXT_ON(name, recipient);
+	TEXT_ON(text, line_text);
+
+	text_add_format(&name, "<%s@%s>", question->local, question->domain);
+	text_add(&text, "canary: ");
+	text_add_pair(&text, "recipient", recipient);
+	text_add_pair(&text, "answer", answer_name(answer));
+	if (code != 0)
+		text_add_format(&text, " code=%d", code);
+	text_add_pair(&text, "endpoint",
+		      ip_port_format(&line->address, endpoint, sizeof(endpoint)));
+	log_line(answer == CANARY_ACCEPTED ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s", line_text);
+}
+
+void callout_canary_answer(struct callout_line *line, struct callout_question *question,
+			   enum canary_answer answer, int code)
+{
+	struct callouts *callouts = line->callouts;
+	struct recipient_question at_memory;
+
+	log_canary(line, question, answer, code);
+	if (answer == CANARY_ACCEPTED && !callout_question_is_catch_all(callouts, question) &&
+	    callout_question_at_memory(callouts, question, &at_memory))
+		recipients_learn(callouts->recipients, &at_memory, RCPT_VERDICT_VALID);
+	question->done(question->done_arg, question->domain, question->local, answer);
+	free(question);
+}
+
+bool callouts_ask_canary(struct callouts *callouts, const char *domain, const char *local,
+			 callouts_canary_done done, void *arg)
+{
+	const struct domain *known = domains_find(callouts->domains, domain);
+	const struct endpoint *endpoint = known != NULL ? domain_endpoint_up(known) : NULL;
+	struct callout_question *question;
+
+	if (endpoint == NULL)
+		return false;
+	question = memory_alloc(sizeof(*question));
+	text_copy(question->domain, sizeof(question->domain), domain);
+	text_copy(question->local, sizeof(question->local), local);
+	question->is_ascii = text_is_ascii(local);
+	question->done = done;
+	question->done_arg = arg;
+	callout_line_add(callout_line_get(callouts, endpoint_address(endpoint)), question);
+	return true;
+}
