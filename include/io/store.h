@@ -20,6 +20,7 @@ enum store_table {
 	STORE_DOMAINS,	  /* a domain's state, clock and last good set: JSON */
 	STORE_ENDPOINTS,  /* an endpoint's state: JSON */
 	STORE_SENDERS,	  /* persistent senders */
+	STORE_CANARIES,	  /* a domain's canaries: JSON */
 	STORE_TABLE_COUNT
 };
 

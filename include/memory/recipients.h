@@ -62,6 +62,10 @@ enum catch_all recipients_catch_all(struct recipients *recipients,
 bool recipients_control(struct recipients *recipients, const struct recipient_question *question,
 			char *local, size_t size);
 
+/* Up to `max` (8 at most) such recipients, those accepted last first. Returns how many. */
+size_t recipients_recent(struct recipients *recipients, const struct recipient_question *question,
+			 char (*locals)[MAIL_LOCAL_MAX + 1], size_t max);
+
 /* Counts the domain's entries for status. */
 struct recipient_counts {
 	unsigned long valid, invalid;

@@ -16,6 +16,9 @@
 #include "watch/endpoints.h"
 #include "watch/lookup.h"
 
+/* A primary that answers again after an outage may have lost its users in it. */
+enum domain_proof { DOMAIN_PROOF_NONE, DOMAIN_PROOF_ASKED, DOMAIN_PROOF_GIVEN };
+
 struct domain_published {	 /* under the table's lock */
 	struct domain_view view; /* peer_mx and up_clock are made at each look */
 	int64_t up_seconds;	 /* until up_started_ms */
@@ -52,6 +55,9 @@ struct domain {
 	int64_t up_seconds;    /* observed up, until up_started_ms */
 	int64_t up_started_ms; /* 0: not up now */
 	bool senders_up;
+	bool sick; /* its primary refuses those it knew, whenever it answers */
+	enum domain_proof proof;
+	int64_t doubt_from, doubt_to; /* refusals learned then mean nothing */
 	/* mail taken since it went down */
 	unsigned long mails;
 	int64_t flushed;   /* when some were flushed last, seconds since 1970; 0: never */
@@ -67,6 +73,7 @@ struct domains {
 	struct config *config;
 	struct endpoints *endpoints;
 	struct domains_listener listener;
+	struct domains_prover prover; /* its functions are NULL until there is one */
 	struct loop_timer *save_timer;
 	struct domain *all;	   /* changed by the loop under `lock` for writing */
 	pthread_rwlock_t lock;	   /* of `all` and each domain's `published` */

@@ -51,6 +51,19 @@ struct domains_listener {
 	void *arg;
 };
 
+/* Who knows, on the loop, whether a primary that answers is in its right mind (memory/canaries.h).
+ * None of these may free or change the domain. */
+struct domains_prover {
+	/* The primary answers again after an outage. True: its state waits until domain_proved() or
+	 * domain_set_sick() is called, soon. */
+	bool (*prove)(void *arg, struct domain *domain);
+	/* It has come into another state, or its settings have changed. */
+	void (*changed)(void *arg, struct domain *domain);
+	/* It is no domain of ours any more. */
+	void (*gone)(void *arg, struct domain *domain);
+	void *arg;
+};
+
 struct domains *domains_new(struct services *services, struct config *config,
 			    const struct domains_listener *listener);
 void domains_free(struct domains *domains);
@@ -96,6 +109,15 @@ struct domain *domain_next(struct domain *domain); /* NULL at the end; sorted by
 const char *domain_name(const struct domain *domain);
 const struct config_domain *domain_settings(const struct domain *domain);
 struct domain_view domain_view_now(const struct domain *domain, const struct ip *client);
+
+/* At most one prover; it hears of the domains that are there already at once. */
+void domains_set_prover(struct domains *domains, const struct domains_prover *prover);
+void domain_proved(struct domain *domain);
+/* Its primary refuses those it knew: sick, or no more. */
+void domain_set_sick(struct domain *domain, bool sick);
+bool domain_is_sick(const struct domain *domain);
+/* Refusals learned from `since` (seconds since 1970) until now mean nothing. */
+void domain_doubt_refusals(struct domain *domain, int64_t since);
 
 /* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
 struct endpoint *domain_endpoint_up(const struct domain *domain);

@@ -21,6 +21,7 @@
 #include "io/secret.h"
 #include "io/store.h"
 #include "io/tls.h"
+#include "memory/canaries.h"
 #include "mta/filter.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
@@ -42,6 +43,7 @@ struct daemon {
 	struct store *store;
 	struct secret secret;
 	struct recipient_lists *lists;
+	struct canaries *canaries;
 	struct flush *flush;
 	struct gate gate;
 	struct control *control;
@@ -193,6 +195,7 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	recipient_lists_configure(daemon->lists, fresh, force);
 	domains_configure(daemon->gate.domains, fresh);
 	callouts_configure(daemon->gate.callouts, fresh);
+	canaries_configure(daemon->canaries, fresh);
 	flush_configure(daemon->flush, fresh);
 	gate_configure(&daemon->gate, fresh, our_name(daemon));
 	if (new_dns)
@@ -303,6 +306,8 @@ static void start_watching(struct daemon *daemon)
 	struct domains_listener listener = { .recovered = flush_recovered,
 					     .latecomer = flush_latecomer,
 					     .lost = flush_lost };
+	struct canaries_settings canaries = { .services = services,
+					      .recipients = daemon->gate.recipients };
 
 	identity_init(&services->identity, daemon->config);
 	services->clients = smtp_clients_new(services->loop, daemon->tls);
@@ -313,6 +318,9 @@ static void start_watching(struct daemon *daemon)
 	daemon->gate.callouts =
 		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,
 			     &daemon->secret, daemon->config);
+	canaries.callouts = daemon->gate.callouts;
+	canaries.domains = daemon->gate.domains;
+	daemon->canaries = canaries_new(&canaries, daemon->config);
 	daemon->identity_timer = loop_timer_new(services->loop, look_at_ourselves, daemon);
 	loop_timer_start(daemon->identity_timer, LOOK_AT_OURSELVES_MS);
 }
@@ -418,6 +426,7 @@ void daemon_stop(struct daemon *daemon)
 		return;
 	}
 	callouts_free(daemon->gate.callouts);
+	canaries_free(daemon->canaries);
 	flush_free(daemon->flush);
 	loop_timer_free(daemon->identity_timer);
 	domains_free(daemon->gate.domains);

@@ -34,7 +34,7 @@ struct store_lmdb {
 static const char *const table_names[STORE_TABLE_COUNT] = {
 	[STORE_META] = "meta",	     [STORE_RECIPIENTS] = "recipients",
 	[STORE_DOMAINS] = "domains", [STORE_ENDPOINTS] = "endpoints",
-	[STORE_SENDERS] = "senders",
+	[STORE_SENDERS] = "senders", [STORE_CANARIES] = "canaries",
 };
 
 static struct store_lmdb *downcast(struct store *store)

@@ -11,8 +11,9 @@
 #include "base/text.h"
 #include "core/mail_address.h"
 
-#define COUNT_MAX	 100000 /* status stops counting there */
-#define CONTROL_SCAN_MAX 1000
+#define COUNT_MAX	100000 /* status stops counting there */
+#define RECENT_SCAN_MAX 1000
+#define RECENT_MAX	8
 
 struct recipients {
 	struct writer *writer;
@@ -211,10 +212,11 @@ struct scan {
 	size_t seen;
 	/* of recipients_drop_since() */
 	int64_t since;
-	/* of recipients_control() */
+	/* of recipients_recent(): those found so far, the latest first */
 	char asked[MAIL_LOCAL_MAX + 1];
-	struct recipient_record best;
-	char best_local[MAIL_LOCAL_MAX + 1];
+	char (*locals)[MAIL_LOCAL_MAX + 1];
+	int64_t verified[RECENT_MAX];
+	size_t count, max;
 	/* of recipients_count() */
 	struct recipient_counts *counts;
 };
@@ -298,38 +300,65 @@ static bool key_local(const struct scan *scan, const void *key, size_t key_lengt
 	return true;
 }
 
-static bool consider_control(void *arg, const void *key, size_t key_length, const void *value,
-			     size_t value_length)
+static void keep_recent(struct scan *scan, const char *local, int64_t verified)
+{
+	size_t at = scan->count;
+
+	while (at > 0 && scan->verified[at - 1] < verified)
+		at--;
+	if (at == scan->max)
+		return;
+	if (scan->count < scan->max)
+		scan->count++;
+	for (size_t i = scan->count - 1; i > at; i--) {
+		scan->verified[i] = scan->verified[i - 1];
+		memcpy(scan->locals[i], scan->locals[i - 1], sizeof(scan->locals[i]));
+	}
+	scan->verified[at] = verified;
+	text_copy(scan->locals[at], sizeof(scan->locals[at]), local);
+}
+
+static bool consider_recent(void *arg, const void *key, size_t key_length, const void *value,
+			    size_t value_length)
 {
 	struct scan *scan = arg;
 	struct recipient_record record;
 	char local[MAIL_LOCAL_MAX + 1];
 
-	if (++scan->seen > CONTROL_SCAN_MAX)
+	if (++scan->seen > RECENT_SCAN_MAX)
 		return false;
 	if (!recipient_record_read(&record, value, value_length) ||
-	    record.kind != RECIPIENT_KIND_VALID || record.verified <= scan->best.verified ||
+	    record.kind != RECIPIENT_KIND_VALID ||
 	    recipient_status_now(&record, &scan->rules, &scan->question->clock) != RECIPIENT_VALID)
 		return true;
 	/* one with other characters than ASCII can't be asked about everywhere */
 	if (!key_local(scan, key, key_length, local, sizeof(local)) || mail_local_is_role(local) ||
 	    !text_is_ascii(local) || strcmp(local, scan->asked) == 0)
 		return true;
-	scan->best = record;
-	text_copy(scan->best_local, sizeof(scan->best_local), local);
+	keep_recent(scan, local, record.verified);
 	return true;
+}
+
+size_t recipients_recent(struct recipients *recipients, const struct recipient_question *question,
+			 char (*locals)[MAIL_LOCAL_MAX + 1], size_t max)
+{
+	struct scan scan = { .recipients = recipients,
+			     .question = question,
+			     .locals = locals,
+			     .max = max < RECENT_MAX ? max : RECENT_MAX };
+
+	recipients_fold(question->config, question->local, scan.asked, sizeof(scan.asked));
+	scan_domain(&scan, consider_recent);
+	return scan.count;
 }
 
 bool recipients_control(struct recipients *recipients, const struct recipient_question *question,
 			char *local, size_t size)
 {
-	struct scan scan = { .recipients = recipients, .question = question };
+	char locals[1][MAIL_LOCAL_MAX + 1];
 
-	recipients_fold(question->config, question->local, scan.asked, sizeof(scan.asked));
-	scan_domain(&scan, consider_control);
-	if (scan.best_local[0] == '\0')
-		return false;
-	return text_copy(local, size, scan.best_local);
+	return recipients_recent(recipients, question, locals, 1) > 0 &&
+	       text_copy(local, size, locals[0]);
 }
 
 /* ---- counting ---- */

@@ -59,13 +59,14 @@ void domain_record_save(const struct domain *domain)
 {
 	char text[RECORD_MAX];
 	json_t *record = json_pack(
-		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "version",
+		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:o, s:o}", "version",
 		RECORD_VERSION, "state", domain_state_name(domain->state), "reason",
 		health_reason_name(domain->reason), "since", (json_int_t)domain->since, "recovered",
 		(json_int_t)domain->recovered, "up_seconds", (json_int_t)domain_up_clock(domain),
 		"gone_since", (json_int_t)domain->gone_since, "mails", (json_int_t)domain->mails,
-		"mx", mx_standing_name(domain->set.standing), "hosts", set_to_json(&domain->set),
-		"primary", set_to_json(&domain->primary));
+		"sick", domain->sick, "doubt_from", (json_int_t)domain->doubt_from, "doubt_to",
+		(json_int_t)domain->doubt_to, "mx", mx_standing_name(domain->set.standing), "hosts",
+		set_to_json(&domain->set), "primary", set_to_json(&domain->primary));
 	size_t length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
 
 	json_decref(record);
@@ -118,13 +119,17 @@ static bool take_record(struct domain *domain, const json_t *record)
 	int version = 0;
 	const char *state, *reason, *standing;
 	json_int_t since, recovered, up_seconds, gone_since, mails;
+	json_int_t doubt_from = 0, doubt_to = 0;
+	int sick = 0;
 	json_t *hosts, *primary;
 
 	if (json_unpack((json_t *)(uintptr_t)record,
-			"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "version",
-			&version, "state", &state, "reason", &reason, "since", &since, "recovered",
-			&recovered, "up_seconds", &up_seconds, "gone_since", &gone_since, "mails",
-			&mails, "mx", &standing, "hosts", &hosts, "primary", &primary) != 0 ||
+			"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s?b, s?I, s?I, s:s, s:o, s:o}",
+			"version", &version, "state", &state, "reason", &reason, "since", &since,
+			"recovered", &recovered, "up_seconds", &up_seconds, "gone_since",
+			&gone_since, "mails", &mails, "sick", &sick, "doubt_from", &doubt_from,
+			"doubt_to", &doubt_to, "mx", &standing, "hosts", &hosts, "primary",
+			&primary) != 0 ||
 	    version != RECORD_VERSION)
 		return false;
 	if (state_parse(state, &domain->state)) {
@@ -134,6 +139,9 @@ static bool take_record(struct domain *domain, const json_t *record)
 	domain->recovered = recovered;
 	domain->up_seconds = up_seconds > 0 ? up_seconds : 0;
 	domain->gone_since = gone_since;
+	domain->sick = sick != 0;
+	domain->doubt_from = doubt_from;
+	domain->doubt_to = doubt_to;
 	domain->mails = mails > 0 ? (unsigned long)mails : 0;
 	if (mx_standing_parse(standing, &domain->set.standing) &&
 	    domain->set.standing != MX_STANDING_UNKNOWN)

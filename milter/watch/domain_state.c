@@ -101,6 +101,10 @@ static enum domain_state state_of(const struct domain *domain, const struct tall
 	*reason = HEALTH_OK;
 	if (tally->total == 0)
 		return state_without_endpoints(domain, tally, reason);
+	if (tally->up > 0 && domain->sick) {
+		*reason = HEALTH_CANARY_REFUSED;
+		return DOMAIN_SICK;
+	}
 	if (tally->up > 0)
 		return DOMAIN_UP;
 	if (tally->unknown > 0) {
@@ -165,6 +169,26 @@ static void tell_listener(const struct domain *domain, enum domain_state was)
 		listener->recovered(listener->arg, domain->name, domain->mails);
 }
 
+static void tell_prover(struct domain *domain)
+{
+	const struct domains_prover *prover = &domain->owner->prover;
+
+	if (prover->changed != NULL)
+		prover->changed(prover->arg, domain);
+}
+
+/* To take the primary at its first word after an outage would have the MTA deliver what waits, and
+ * bounce it all if the users were lost. */
+static bool awaits_proof(struct domain *domain)
+{
+	const struct domains_prover *prover = &domain->owner->prover;
+
+	if (domain->proof == DOMAIN_PROOF_NONE && is_outage(domain->state) &&
+	    prover->prove != NULL && prover->prove(prover->arg, domain))
+		domain->proof = DOMAIN_PROOF_ASKED;
+	return domain->proof == DOMAIN_PROOF_ASKED;
+}
+
 static void change_state(struct domain *domain, enum domain_state state, enum health_reason reason,
 			 const struct tally *tally)
 {
@@ -186,6 +210,7 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	domain_record_save(domain);
 	domain_publish(domain);
 	tell_listener(domain, was);
+	tell_prover(domain);
 }
 
 /* In each set the best one up leads; while none is up, all do. */
@@ -228,10 +253,50 @@ void domain_evaluate(struct domain *domain)
 
 	set_leaders(domain);
 	domain->senders_up = senders_up(domain);
+	if (state != DOMAIN_UP)
+		domain->proof = DOMAIN_PROOF_NONE;
+	else if (awaits_proof(domain))
+		state = domain->state;
+	if (state == DOMAIN_UP)
+		domain->proof = DOMAIN_PROOF_NONE;
 	if (state != domain->state)
 		change_state(domain, state, reason, &tally);
 	else
 		domain_publish(domain);
+}
+
+void domain_proved(struct domain *domain)
+{
+	if (domain->proof != DOMAIN_PROOF_ASKED)
+		return;
+	domain->proof = DOMAIN_PROOF_GIVEN;
+	domain_evaluate(domain);
+}
+
+void domain_set_sick(struct domain *domain, bool sick)
+{
+	domain->sick = sick;
+	/* who has just been asked needs not be asked again */
+	domain->proof = sick ? DOMAIN_PROOF_NONE : DOMAIN_PROOF_GIVEN;
+	domain_evaluate(domain);
+}
+
+bool domain_is_sick(const struct domain *domain)
+{
+	return domain->sick;
+}
+
+/* One interval is kept: that of before is joined to it while refusals of then may still count. */
+void domain_doubt_refusals(struct domain *domain, int64_t since)
+{
+	int64_t now = loop_wall_seconds();
+	int64_t invalid_ttl = domain->owner->config->recipients.invalid_ttl;
+
+	if (domain->doubt_to < now - invalid_ttl || domain->doubt_from > since)
+		domain->doubt_from = since;
+	domain->doubt_to = now;
+	domain_record_save(domain);
+	domain_publish(domain);
 }
 
 /* The leader of a set stumbles: how are the others? Else they would be asked minutes later. */
@@ -276,6 +341,8 @@ void domain_publish(struct domain *domain)
 		.reason = domain->reason,
 		.since = domain->since,
 		.begun_ms = domain->begun_ms,
+		.doubt_from = domain->doubt_from,
+		.doubt_to = domain->doubt_to,
 		.recovered = domain->recovered,
 		.senders_up = domain->senders_up,
 	};

@@ -74,6 +74,8 @@ static void domain_remove(struct domain *domain, bool keep)
 {
 	struct domains *domains = domain->owner;
 
+	if (domains->prover.gone != NULL)
+		domains->prover.gone(domains->prover.arg, domain);
 	if (keep)
 		domain_record_save(domain);
 	else
@@ -137,6 +139,8 @@ static void domain_reconfigure(struct domain *domain, const struct config_domain
 		domain_primary_changed(domain);
 	domain_members_update(domain);
 	domain_evaluate(domain);
+	if (domain->owner->prover.changed != NULL)
+		domain->owner->prover.changed(domain->owner->prover.arg, domain);
 }
 
 static void reconfigure_present(struct domains *domains, struct config *config)
@@ -243,6 +247,16 @@ struct domains *domains_new(struct services *services, struct config *config,
 	domains_configure(domains, config);
 	add_stored_subdomains(domains);
 	return domains;
+}
+
+void domains_set_prover(struct domains *domains, const struct domains_prover *prover)
+{
+	struct domain *domain;
+
+	domains->prover = *prover;
+	for (domain = domains->all; domain != NULL && prover->changed != NULL;
+	     domain = domain->hh.next)
+		prover->changed(prover->arg, domain);
 }
 
 void domains_look_again(struct domains *domains)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Canaries and the state "sick" (DESIGN section 3): a primary that refuses people it knew lately has
+# lost its users. Nothing is taken for it, nobody is refused, and what it said is forgotten.
+
+import time
+
+import pytest
+
+from peers.smtp_server import SILENCE
+from peers.waiting import eventually
+
+KNOWN = {"alice": "250 ok", "bob": "250 ok", "carol": "250 ok"}
+NOBODY = "550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown"
+OFTEN = {"probe": {"canary_interval": "4s"}, "policy": {"recovery_grace": "10m"}}
+
+
+def known(server):
+    server.script.recipients = dict(KNOWN)
+
+
+def everybody(server, step):
+    server.script.recipients = {}
+    server.script.other_recipients = step
+
+
+def learned(lab, domain, *ini, **script):
+    """A domain whose primary knows three people, and so do we."""
+    server = lab.primary(domain, recipients=dict(KNOWN), **script)
+    daemon = lab.daemon(OFTEN, *ini, domains=[domain])
+    daemon.wait_for_state(domain, "up")
+    daemon.learn(*("%s@%s" % (name, domain) for name in KNOWN))
+    return server, daemon
+
+
+def asked(server, local):
+    return sum(rcpt.startswith(local + "@") for s in server.sessions for rcpt in s.rcpts)
+
+
+def test_canaries_take_turns(lab):
+    server, daemon = learned(lab, "turns.test")
+    before = {name: asked(server, name) for name in KNOWN}
+    eventually(lambda: all(asked(server, name) > before[name] for name in KNOWN), 30)
+    assert daemon.status("turns.test")["state"] == "up"
+
+
+@pytest.mark.parametrize("refusal", [NOBODY, "554 5.7.1 Relay access denied", "550 no",
+                                     "451 4.3.0 user table unavailable"])
+def test_a_primary_that_lost_its_users_is_sick(lab, refusal):
+    server, daemon = learned(lab, "lost.test")
+    daemon.learn("nobody@lost.test")
+    everybody(server, refusal)
+    found = daemon.wait_for_log(r"health: domain=lost\.test state=sick was=up .*", 20).string
+    assert "reason=canary-refused" in found
+    status = daemon.status("lost.test")
+    assert (status["state"], status["reason"]) == ("sick", "canary-refused")
+    for name in ("alice", "somebody"):
+        reply = daemon.milter().rcpt("<%s@lost.test>" % name)
+        assert (reply.code, reply.xcode) == (451, "4.3.0")
+        assert "primary MX is not in order, try again later" in reply.text
+    server.script.other_recipients = NOBODY
+    known(server)
+    daemon.wait_for_log(r"health: domain=lost\.test state=up was=sick", 30)
+    for name in KNOWN:
+        assert daemon.explain("%s@lost.test" % name)["recipient"] == "valid"
+        assert daemon.milter().rcpt("<%s@lost.test>" % name).action == "continue"   # recovering
+
+
+def test_what_a_sick_primary_said_is_forgotten(lab):
+    """All answers between the last good canary and the sickness: of those we knew and of others."""
+    server, daemon = learned(lab, "said.test", {"recipients": {"valid_refresh": "1s"},
+                                                "probe": {"canary_interval": "1h"}})
+    server.script.recipients["control"] = "250 ok"
+    time.sleep(1.1)                             # the control is who was accepted last
+    daemon.learn("control@said.test")
+    # it is still accepted, so that refusals are believed
+    server.script.recipients = {"control": "250 ok"}
+    for name in ("alice", "dora"):
+        daemon.milter().rcpt("<%s@said.test>" % name)
+    eventually(lambda: daemon.explain("alice@said.test")["recipient"] == "invalid", 10)
+    eventually(lambda: daemon.explain("dora@said.test")["recipient"] == "invalid", 10)
+    # the refusal of alice called for a canary; now all of them are refused
+    server.script.recipients = {}
+    mark = daemon.mark()
+    for name in ("bob", "carol", "control"):
+        daemon.milter().rcpt("<%s@said.test>" % name)
+    daemon.wait_for_log(r"health: domain=said\.test state=sick", 20, mark)
+    assert daemon.explain("alice@said.test")["recipient"] == "valid"
+    assert daemon.explain("dora@said.test")["recipient"] == "unknown"
+    daemon.restart(crash=True)
+    assert daemon.status("said.test")["state"] == "sick"
+    assert daemon.explain("alice@said.test")["recipient"] == "valid"
+    assert daemon.explain("dora@said.test")["recipient"] == "unknown"
+    server.stop()
+    daemon.wait_for_state("said.test", "down")
+    assert daemon.milter().rcpt("<alice@said.test>").action == "continue"
+    assert daemon.milter().rcpt("<dora@said.test>").code == 451
+
+
+def test_one_who_left_makes_nobody_sick(lab):
+    server, daemon = learned(lab, "left.test")
+    del server.script.recipients["alice"]
+    mark = daemon.mark()
+    daemon.wait_for_log(r"canary: recipient=<alice@left\.test> answer=refused", 30, mark)
+    daemon.wait_for_log(r"callout: recipient=<alice@left\.test> verdict=invalid", 10, mark)
+    before = asked(server, "alice")
+    time.sleep(8)                               # two intervals: others take turns, in good health
+    assert asked(server, "alice") == before
+    server.stop()
+    daemon.wait_for_state("left.test", "down")
+    assert daemon.milter().rcpt("<alice@left.test>").code == 550
+    assert "state=sick" not in daemon.log.text(mark)
+
+
+def test_a_primary_that_returns_without_its_users_is_not_up(lab):
+    """Else the MTA would be told to deliver all that waits, and would bounce it."""
+    server, daemon = learned(lab, "empty.test")
+    server.stop()
+    daemon.wait_for_state("empty.test", "down")
+    everybody(server, NOBODY)
+    mark = daemon.mark()
+    server.start()
+    daemon.wait_for_log(r"health: domain=empty\.test state=sick was=down reason=canary-refused",
+                        20, mark)
+    assert "state=up was=down" not in [line for line in daemon.log.text(mark).splitlines()
+                                       if "health: " in line]
+    known(server)
+    daemon.wait_for_log(r"health: domain=empty\.test state=up was=sick", 30, mark)
+
+
+@pytest.mark.parametrize("word", ["none", "auto"])
+def test_a_primary_that_returns_in_order_is_up_at_once(lab, word):
+    server, daemon = learned(lab, "order.test", {"probe": {"canary": word}})
+    server.stop()
+    daemon.wait_for_state("order.test", "down")
+    before = sum(asked(server, name) for name in KNOWN)
+    server.start()
+    daemon.wait_for_state("order.test", "up")
+    assert (sum(asked(server, name) for name in KNOWN) > before) == (word == "auto")
+
+
+def test_a_primary_that_returns_and_hangs_at_rcpt_is_up_in_the_end(lab):
+    server, daemon = learned(lab, "hang.test", {"probe": {"timeout": "60s"}})
+    server.stop()
+    daemon.wait_for_state("hang.test", "down")
+    server.script.rcpt = SILENCE
+    server.start()
+    daemon.wait_for_state("hang.test", "up", 25)
+
+
+def test_none_asks_for_nobody(lab):
+    server, daemon = learned(lab, "none.test", {"probe": {"canary": "none",
+                                                          "canary_interval": "1s"}})
+    before = sum(len(s.rcpts) for s in server.sessions)
+    everybody(server, NOBODY)
+    time.sleep(4)
+    assert sum(len(s.rcpts) for s in server.sessions) == before
+    assert daemon.status("none.test")["state"] == "up"
+
+
+def test_a_configured_canary(lab):
+    """Only it is asked, whoever else is known; and another domain's address concerns nobody."""
+    server = lab.primary("fixed.test", recipients=dict(KNOWN, canary="250 ok"))
+    other = lab.primary("other.test", recipients=dict(KNOWN))
+    daemon = lab.daemon({"probe": {"canary": "canary@fixed.test", "canary_interval": "1s"}},
+                        domains=["fixed.test", "other.test"])
+    daemon.wait_for_state("fixed.test", "up")
+    daemon.wait_for_state("other.test", "up")
+    daemon.learn("alice@fixed.test", "alice@other.test")
+    eventually(lambda: asked(server, "canary") >= 2, 15)
+    eventually(lambda: asked(other, "alice") >= 3, 15)
+    assert asked(server, "alice") == 1
+    del server.script.recipients["canary"]
+    daemon.wait_for_state("fixed.test", "sick", 15)
+    assert daemon.status("other.test")["state"] == "up"
+    # the administrator gives it up
+    daemon.change_ini({"probe": {"canary": "none"}})
+    daemon.hup()
+    daemon.wait_for_state("fixed.test", "up", 15)
+
+
+def test_sickness_survives_a_restart_and_an_outage(lab):
+    server, daemon = learned(lab, "lasting.test")
+    everybody(server, NOBODY)
+    daemon.wait_for_state("lasting.test", "sick", 20)
+    daemon.restart()
+    assert daemon.milter().rcpt("<alice@lasting.test>").xcode == "4.3.0"
+    server.stop()
+    daemon.wait_for_state("lasting.test", "down")
+    assert daemon.milter().rcpt("<alice@lasting.test>").action == "continue"
+    mark = daemon.mark()
+    server.start()
+    daemon.wait_for_log(r"health: domain=lasting\.test state=sick was=down", 15, mark)
+    known(server)
+    daemon.wait_for_log(r"health: domain=lasting\.test state=up was=sick", 30, mark)
+
+
+def test_canaries_are_known_after_a_restart(lab):
+    """Who passed before it counts after it."""
+    server, daemon = learned(lab, "again.test")
+    everybody(server, NOBODY)
+    daemon.stop()
+    daemon.start()
+    daemon.wait_for_state("again.test", "sick", 20)
+
+
+def test_many_who_turn_invalid_are_a_sickness(lab):
+    """More than five and more than a fifth of those asked again: none of it is believed."""
+    names = ["user%d" % n for n in range(12)]
+    server = lab.primary("mass.test", recipients={name: "250 ok" for name in names})
+    daemon = lab.daemon({"recipients": {"valid_refresh": "1s"},
+                         "probe": {"canary_interval": "1h"}}, domains=["mass.test"])
+    daemon.wait_for_state("mass.test", "up")
+    daemon.learn(*("%s@mass.test" % name for name in names))
+    time.sleep(1.1)
+    # some of the table is gone; the canaries, who were accepted first, are not
+    for name in names[4:]:
+        del server.script.recipients[name]
+    for name in names[4:]:
+        daemon.milter().rcpt("<%s@mass.test>" % name)
+    daemon.wait_for_log(r"health: domain=mass\.test state=sick", 15)
+    for name in names:
+        assert daemon.explain("%s@mass.test" % name)["recipient"] == "valid", name
+    daemon.wait_for_log(r"health: domain=mass\.test state=up was=sick", 20)
+    for name in names:
+        assert daemon.explain("%s@mass.test" % name)["recipient"] == "valid", name
