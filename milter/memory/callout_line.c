@@ -34,9 +34,25 @@ bool callout_line_may_ask(struct callout_line *line)
 	       budget_take(&line->rate, config->recipients.callout_rate, 1000, now);
 }
 
+/* Sees to it that the next canary gets its turn. From the loop and never at once, so that whoever
+ * asks has left the code that may be freeing a session. */
+static void await_turn(struct callout_line *line)
+{
+	int64_t wait = line->canary_from_ms - loop_now_ms();
+
+	if (line->canaries != NULL)
+		loop_timer_start(line->timer, wait > 0 ? wait : 0);
+}
+
 static void turn_came(void *arg)
 {
-	callout_line_serve(arg);
+	struct callout_line *line = arg;
+
+	callout_line_serve(line);
+	/* it may have been asked meanwhile, or the timer a little early; one that is due and still
+	 * waits does so for a session */
+	if (loop_now_ms() < line->canary_from_ms)
+		await_turn(line);
 }
 
 struct callout_line *callout_line_get(struct callouts *callouts, const struct ip_port *address)
@@ -52,16 +68,6 @@ struct callout_line *callout_line_get(struct callouts *callouts, const struct ip
 		HASH_ADD(hh, callouts->lines, address, sizeof(line->address), line);
 	}
 	return line;
-}
-
-/* Sees to it that the next canary gets its turn. From the loop and never at once, so that whoever
- * asks has left the code that may be freeing a session. */
-static void await_turn(struct callout_line *line)
-{
-	int64_t wait = line->canary_from_ms - loop_now_ms();
-
-	if (line->canaries != NULL)
-		loop_timer_start(line->timer, wait > 0 ? wait : 0);
 }
 
 void callout_line_add(struct callout_line *line, struct callout_question *question)
