@@ -106,6 +106,9 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 /* The question as the memory takes it; false when its domain has gone meanwhile. */
 bool callout_question_at_memory(struct callouts *callouts, const struct callout_question *question,
 				struct recipient_question *out);
+/* The primary has lost its users: what it refuses now proves nothing. */
+bool callout_question_is_of_sick(struct callouts *callouts,
+				 const struct callout_question *question);
 /* The domain was seen to take any local part: then nothing is asked or kept of single ones. */
 bool callout_question_is_catch_all(struct callouts *callouts,
 				   const struct callout_question *question);

@@ -199,8 +199,10 @@ static void after_invented(struct callout_session *session)
 		session_next_question(session);
 		return;
 	}
-	/* a 4xx, or a refusal that isn't of the mailbox, tells nothing: asked again another time */
-	if (known && rcpt_answer_is_refusal(session->answer))
+	/* a 4xx, or a refusal that isn't of the mailbox, or one by a sick primary tells nothing:
+	 * asked again another time */
+	if (known && rcpt_answer_is_refusal(session->answer) &&
+	    !callout_question_is_of_sick(callouts, session->question))
 		recipients_learn_catch_all(callouts->recipients, &at_memory, false);
 	else
 		callout_silence_keep(callouts, catch_all_key(session, key),
@@ -220,6 +222,8 @@ static void after_recipient(struct callout_session *session)
 		if (was_accepted(session) && !mail_local_is_role(session->question->local))
 			note_controlled(session);
 		conclude(session, RCPT_CONTROL_NONE);
+	} else if (callout_question_is_of_sick(callouts, session->question)) {
+		conclude(session, RCPT_CONTROL_NONE); /* won't be kept: no control is bothered */
 	} else if (strcmp(session->controlled, session->question->domain) == 0) {
 		conclude(session, RCPT_CONTROL_ACCEPTED);
 	} else if (callout_question_at_memory(callouts, session->question, &at_memory) &&

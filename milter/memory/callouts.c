@@ -129,6 +129,13 @@ static void log_answer(const struct callout_line *line, const struct callout_que
 	log_info("%s", line_text);
 }
 
+bool callout_question_is_of_sick(struct callouts *callouts, const struct callout_question *question)
+{
+	const struct domain *domain = domains_find(callouts->domains, question->domain);
+
+	return domain != NULL && domain_view_now(domain, NULL).state == DOMAIN_SICK;
+}
+
 bool callout_question_is_catch_all(struct callouts *callouts,
 				   const struct callout_question *question)
 {
@@ -158,12 +165,16 @@ static enum recipient_status write_down(struct callouts *callouts,
 	return found.status;
 }
 
+static bool verdict_is_refusal(enum rcpt_verdict verdict)
+{
+	return verdict == RCPT_VERDICT_INVALID || verdict == RCPT_VERDICT_INVALID_BRIEFLY;
+}
+
 static void tell_reasked(struct callouts *callouts, const struct callout_question *question,
 			 enum rcpt_verdict verdict)
 {
 	const struct callouts_observer *observer = &callouts->observer;
-	bool turned_invalid =
-		verdict == RCPT_VERDICT_INVALID || verdict == RCPT_VERDICT_INVALID_BRIEFLY;
+	bool turned_invalid = verdict_is_refusal(verdict);
 
 	if (observer->reasked != NULL && (turned_invalid || verdict == RCPT_VERDICT_VALID))
 		observer->reasked(observer->arg, question->domain, turned_invalid);
@@ -190,21 +201,24 @@ void callout_control_failed(struct callouts *callouts, const char *domain)
 }
 
 void callout_question_answer(struct callout_line *line, struct callout_question *question,
-			     const struct callout_answer *answer)
+			     const struct callout_answer *heard)
 {
 	struct callouts *callouts = line->callouts;
+	struct callout_answer answer = *heard;
 	struct recipient_found was;
 	enum recipient_status status;
 
-	log_answer(line, question, answer);
-	status = write_down(callouts, question, answer, &was);
+	if (verdict_is_refusal(answer.verdict) && callout_question_is_of_sick(callouts, question))
+		answer.verdict = RCPT_VERDICT_NONE;
+	log_answer(line, question, &answer);
+	status = write_down(callouts, question, &answer, &was);
 	if (status == RECIPIENT_UNKNOWN)
 		callout_silence_keep(callouts, question->key, question->domain);
 	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
-	if (!answer->catch_all && was.status == RECIPIENT_VALID)
-		tell_reasked(callouts, question, answer->verdict);
-	if (!answer->catch_all && answer->code >= 200 && answer->code < 300)
+	if (!answer.catch_all && was.status == RECIPIENT_VALID)
+		tell_reasked(callouts, question, answer.verdict);
+	if (!answer.catch_all && answer.code >= 200 && answer.code < 300)
 		tell_accepted(callouts, question);
 	free(question);
 }

@@ -166,15 +166,19 @@ static void ask_and_wait(struct gate *gate, const struct judge_request *request,
 		domains_note_hanging(gate->domains, judgement->domain);
 }
 
-/* While the primary is up is the time to learn what must be known when it is not. */
+/* While the primary is up is the time to learn what must be known when it is not. A sick one is
+ * asked for strangers as well: whom it accepts is known then, and shows that it recovers. */
 static void learn_in_background(struct gate *gate, const struct judge_request *request,
 				const struct judgement *judgement)
 {
 	struct callout_request callout = callout_of(request, judgement);
+	bool up = domain_state_is_up(judgement->view.state);
+	bool sick = judgement->view.state == DOMAIN_SICK;
+	bool unknown = judgement->facts.recipient == RECIPIENT_UNKNOWN;
 
-	if (!domain_state_is_up(judgement->view.state) || !judgement->recipient.askable)
+	if (!judgement->recipient.askable)
 		return;
-	if (judgement->facts.recipient == RECIPIENT_UNKNOWN || judgement->found.wants_refresh)
+	if ((unknown && (up || sick)) || (up && judgement->found.wants_refresh))
 		callouts_learn(gate->callouts, &callout);
 }
 
