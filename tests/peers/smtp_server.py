@@ -10,7 +10,7 @@
 #   SILENCE                     say nothing and wait for the peer to give up
 #   RESET                       end the connection with a TCP reset
 #   CLOSE                       end it with a plain FIN
-#   Raw(b"...")                 these bytes and nothing else
+#   Raw(b"...")                 these bytes and nothing else; close=True or reset=True ends it then
 #   HangUp("421 ...")           a reply, then close
 #   callable(session, argument) anything of the above, decided at run time
 #
@@ -42,7 +42,8 @@ class Answer:
 class Raw:
     data: bytes
     delay: float = 0.0
-    close: bool = False                 # and then end the connection
+    close: bool = False                 # and then end the connection, by FIN
+    reset: bool = False                 # or by RST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Script:
     other_recipients: object = "550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown"
     hang_up_after_refusals: int = None  # 421 and close once so many RCPTs were refused
     discards_pipelined: bool = False    # drop input that came before the reply was sent
+    slow: float = 0.0                   # a tarpit: seconds before each reply
 
 
 class Session:
@@ -260,6 +262,7 @@ class _Conversation:
         self.session = session
         self.stopping = stopping
         self.buffer = b""
+        self.held = b""                 # replies that go out together
 
     @property
     def script(self):
@@ -276,9 +279,22 @@ class _Conversation:
 
     def close(self):
         with contextlib.suppress(OSError):
+            self.flush()
+        with contextlib.suppress(OSError):
             self.sock.close()
         with contextlib.suppress(OSError):
             self.raw.close()
+
+    def send(self, data):
+        """As real servers do: the replies to commands that came together go out together."""
+        self.held += data
+        if b"\n" not in self.buffer:
+            self.flush()
+
+    def flush(self):
+        held, self.held = self.held, b""
+        if held:
+            self.sock.sendall(held)
 
     def read_line(self):
         while b"\n" not in self.buffer:
@@ -300,6 +316,8 @@ class _Conversation:
         """Carry a step out. Returns the code of the reply, or None."""
         if callable(step):
             step = step(self.session, argument)
+        if step in (SILENCE, RESET, CLOSE):
+            self.flush()
         if step == SILENCE:
             self.session.note("!", "silent")
             self.wait_for_peer()
@@ -313,8 +331,11 @@ class _Conversation:
         if isinstance(step, Raw):
             self.pause(step.delay)
             self.session.note(">", repr(step.data[:200]))
-            self.sock.sendall(step.data)
-            if step.close:
+            self.send(step.data)
+            if step.reset:
+                self.flush()
+                _reset(self.raw)
+            if step.close or step.reset:
                 raise _End("closed")
             return None
         if isinstance(step, HangUp):
@@ -327,6 +348,8 @@ class _Conversation:
         return self.reply(step, 0.0, values)
 
     def pause(self, seconds):
+        if seconds:
+            self.flush()
         if seconds and self.stopping.wait(seconds):
             raise _End("server stopped")
 
@@ -344,6 +367,7 @@ class _Conversation:
         raise _End("server stopped")
 
     def reply(self, text, drip, values):
+        self.pause(self.script.slow)
         values.setdefault("name", self.server.name)
         for key, value in values.items():
             text = text.replace("{%s}" % key, value)
@@ -363,11 +387,12 @@ class _Conversation:
         for line in out:
             self.session.note(">", line)
         if drip:
+            self.flush()
             for position in range(len(data)):
                 self.sock.sendall(data[position:position + 1])
                 self.pause(drip)
         else:
-            self.sock.sendall(data)
+            self.send(data)
         return int(code) if code.isdigit() else None
 
     # -- commands
@@ -406,6 +431,7 @@ class _Conversation:
     def command_starttls(self, argument):
         if self.do(self.script.starttls, argument) != 220:
             return
+        self.flush()
         if self.buffer:
             self.session.note("!", "plain text after STARTTLS: %r" % self.buffer)
         if self.script.tls_handshake is not None:
