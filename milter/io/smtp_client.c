@@ -165,10 +165,17 @@ static void act(struct smtp_client *client, enum smtp_dialog_action action)
 	}
 }
 
-static void take_reply_when_open(struct smtp_client *client, const struct smtp_reply *reply)
+/* `rest`: the peer has sent more than this reply. When no other is awaited, there were more replies
+ * than commands: nobody can tell which of them answers what, the last few included. */
+static void take_reply_when_open(struct smtp_client *client, const struct smtp_reply *reply,
+				 bool rest)
 {
 	if (client->awaited == 0) { /* "421 idle too long": it closes */
 		finish(client, HEALTH_LOST);
+		return;
+	}
+	if (client->awaited == 1 && rest) {
+		finish(client, HEALTH_PROTOCOL);
 		return;
 	}
 	client->awaited--;
@@ -181,12 +188,12 @@ static void take_reply_when_open(struct smtp_client *client, const struct smtp_r
 		pump_queue(client);
 }
 
-/* `rest`: the peer has sent more than this reply. In the opening it has no cause to; behind the
- * answer to STARTTLS it would be an injection. */
+/* In the opening a peer has no cause to send more than one reply; behind the answer to STARTTLS it
+ * would be an injection. */
 static void take_reply(struct smtp_client *client, const struct smtp_reply *reply, bool rest)
 {
 	if (client->dialog.stage == SMTP_DIALOG_AT_OPEN)
-		take_reply_when_open(client, reply);
+		take_reply_when_open(client, reply, rest);
 	else if (rest)
 		finish(client, HEALTH_PROTOCOL);
 	else
