@@ -112,6 +112,19 @@ def test_one_who_left_makes_nobody_sick(lab):
     assert "state=sick" not in daemon.log.text(mark)
 
 
+def test_the_only_one_left_and_another_is_accepted(lab):
+    """The sickness of a domain with one known mailbox ends when somebody else is known there."""
+    server = lab.primary("single.test", recipients={"alice": "250 ok"})
+    daemon = lab.daemon(OFTEN, domains=["single.test"])
+    daemon.wait_for_state("single.test", "up")
+    daemon.learn("alice@single.test")
+    server.script.recipients = {"bob": "250 ok"}
+    daemon.wait_for_state("single.test", "sick", 20)
+    assert daemon.milter().rcpt("<bob@single.test>").code == 451
+    daemon.wait_for_log(r"health: domain=single\.test state=up was=sick", 20)
+    assert daemon.explain("bob@single.test")["recipient"] == "valid"
+
+
 def test_a_primary_that_returns_without_its_users_is_not_up(lab):
     """Else the MTA would be told to deliver all that waits, and would bounce it."""
     server, daemon = learned(lab, "empty.test")
