@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "core/ip.h"
+#include "core/no_bounce.h"
 #include "core/tag.h"
 #include "mta/gate.h"
 
@@ -32,7 +33,13 @@ struct session_reply {
 	const char *xcode;
 	char text[SESSION_REPLY_MAX];
 };
-void session_rcpt(struct session *session, const char *recipient, const char *queue_id,
+/* What the MTA tells with a RCPT command. */
+struct session_rcpt_facts {
+	const char *recipient;	       /* as typed */
+	const char *const *parameters; /* the command's others, NULL behind the last */
+	const char *queue_id;	       /* NULL: there is none yet */
+};
+void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt,
 		  struct session_reply *reply);
 
 void session_header(struct session *session, const char *name);
@@ -42,6 +49,9 @@ struct session_changes {
 			  */
 	bool add_tag;
 	char tag[TAG_VALUE_MAX];
+	/* Recipients to be deleted and added again with these parameters; the session's, until
+	 * session_reset(). */
+	const struct no_bounce *no_bounce;
 };
 /* End of message: what to change; counts the mail. */
 void session_end(struct session *session, struct session_changes *changes);

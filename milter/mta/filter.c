@@ -48,6 +48,8 @@ static void *on_failure_arg;
 /* The steps whose answers the MTA agreed not to wait for. One MTA, one agreement: libmilter itself
  * keeps it per context only. */
 static atomic_ulong silent_steps;
+/* And whether it lets recipients be deleted and added again. */
+static atomic_bool recipients_may_change;
 
 /* ---- signals ----
  *
@@ -128,15 +130,18 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	static const unsigned long left_out =
 		SMFIP_NOHELO | SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOEOH;
 	static const unsigned long unanswered = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
+	/* whatever the settings are: they change by a reload, connections stay */
+	static const unsigned long on_recipients = SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT;
 
 	(void)ctx;
 	(void)unused1;
 	(void)unused2;
-	*wanted_actions = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS);
+	*wanted_actions = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS | on_recipients);
 	*wanted_steps = steps & (left_out | unanswered);
 	*unused3 = 0;
 	*unused4 = 0;
 	atomic_store(&silent_steps, *wanted_steps & unanswered);
+	atomic_store(&recipients_may_change, (actions & on_recipients) == on_recipients);
 	return SMFIS_CONTINUE;
 }
 
@@ -199,6 +204,9 @@ static sfsistat answer(SMFICTX *ctx, const struct session_reply *reply)
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
+	struct session_rcpt_facts rcpt = { .recipient = arguments[0],
+					   .parameters = (const char *const *)arguments + 1,
+					   .queue_id = macro(ctx, "i") };
 	struct session_reply reply = { .code = 0 };
 	struct session *session;
 
@@ -206,7 +214,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
-	session_rcpt(session, arguments[0], macro(ctx, "i"), &reply);
+	session_rcpt(session, &rcpt, &reply);
 	return done(answer(ctx, &reply));
 }
 
@@ -222,17 +230,56 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 	return silently(SMFIP_NR_HDR);
 }
 
+/* All are deleted before one is added: what an MTA deletes may be written in another way. */
+static bool replace_recipients(SMFICTX *ctx, const struct no_bounce *list)
+{
+	bool complete = true;
+
+	for (size_t i = 0; i < list->count; i++)
+		complete &= smfi_delrcpt(ctx, list->recipients[i].typed) == MI_SUCCESS;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->recipients[i].parameters != NULL)
+			complete &= smfi_addrcpt_par(ctx, list->recipients[i].typed,
+						     list->recipients[i].parameters) == MI_SUCCESS;
+	return complete;
+}
+
+/* False when a recipient may be lost: then the message must not be taken. */
+static bool forbid_bounces(SMFICTX *ctx, const struct no_bounce *list)
+{
+	const char *queue_id = macro(ctx, "i");
+
+	if (list->count == 0)
+		return true;
+	if (queue_id == NULL)
+		queue_id = "NOQUEUE";
+	if (!atomic_load(&recipients_may_change)) {
+		log_error("milter: %s: accept_no_bounce has no effect, the MTA lets no milter "
+			  "change recipients: what the primary refuses later will bounce",
+			  queue_id);
+		return true;
+	}
+	if (replace_recipients(ctx, list))
+		return true;
+	log_error("milter: %s: the message is deferred, the MTA did not take the change of "
+		  "recipients for accept_no_bounce",
+		  queue_id);
+	return false;
+}
+
 static sfsistat on_end(SMFICTX *ctx)
 {
 	struct session_changes changes;
 	struct session *session;
 	bool failed = false;
+	bool complete;
 
 	if (!enter(ctx, &session))
 		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
 	session_end(session, &changes);
+	complete = forbid_bounces(ctx, changes.no_bounce);
 	/* from the last to the first, so that the numbers of those before don't change */
 	for (int i = changes.remove_tags; i > 0; i--)
 		failed |= smfi_chgheader(ctx, (char *)(uintptr_t)TAG_HEADER, i, NULL) != MI_SUCCESS;
@@ -242,7 +289,7 @@ static sfsistat on_end(SMFICTX *ctx)
 	if (failed)
 		log_error("milter: the MTA did not take the changes to the header");
 	session_reset(session);
-	return done(SMFIS_CONTINUE);
+	return done(complete ? SMFIS_CONTINUE : SMFIS_TEMPFAIL);
 }
 
 static sfsistat on_abort(SMFICTX *ctx)
@@ -301,7 +348,7 @@ int filter_open(struct gate *gate, const struct filter_settings *settings)
 	struct smfiDesc description = {
 		.xxfi_name = (char *)(uintptr_t) "backupmx-milter",
 		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT,
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,

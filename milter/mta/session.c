@@ -34,6 +34,7 @@ struct session {
 	struct tag tag;
 	char **accepted; /* domains for which it was accepted, each once */
 	size_t accepted_count;
+	struct no_bounce no_bounce;
 };
 
 struct session *session_new(struct gate *gate, const struct ip *client, const char *client_name)
@@ -55,6 +56,7 @@ void session_reset(struct session *session)
 	free(session->accepted);
 	session->accepted = NULL;
 	session->accepted_count = 0;
+	no_bounce_clear(&session->no_bounce);
 	config_put(session->config);
 	session->config = NULL;
 	session->watched = false;
@@ -167,16 +169,32 @@ static void note_accepted(struct session *session, const char *domain)
 	session->accepted[session->accepted_count++] = memory_string(domain);
 }
 
-static void let_in(struct session *session, const struct judgement *judgement, const char *id)
+static bool may_bounce_not(const struct decision_policy *policy)
 {
+	return policy->when_unknown == WHEN_UNKNOWN_ACCEPT_NO_BOUNCE ||
+	       policy->when_catch_all == WHEN_CATCH_ALL_ACCEPT_NO_BOUNCE;
+}
+
+static void let_in(struct session *session, const struct judgement *judgement,
+		   const struct session_rcpt_facts *rcpt, const char *id)
+{
+	struct no_bounce_rcpt no_bounce = { .typed = rcpt->recipient,
+					    .address = &judgement->recipient,
+					    .parameters = rcpt->parameters,
+					    .fold = session->config->recipients.local_part_case ==
+						    CONFIG_CASE_FOLD,
+					    .wanted = judgement->verdict.no_bounce };
+
 	session->watched = true;
 	note_accepted(session, judgement->domain);
+	if (may_bounce_not(&judgement->settings->policy.decision))
+		no_bounce_add(&session->no_bounce, &no_bounce);
 	if (judgement->settings->policy.tag)
 		tag_add_recipient(&session->tag, &judgement->verdict, judgement->facts.state,
 				  judgement->view.since, judgement->facts.recipient, id);
 }
 
-void session_rcpt(struct session *session, const char *recipient, const char *queue_id,
+void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt,
 		  struct session_reply *reply)
 {
 	struct judge_request request = {
@@ -185,7 +203,7 @@ void session_rcpt(struct session *session, const char *recipient, const char *qu
 		.client_name = session->client_name,
 		.authenticated = session->authenticated,
 		.sender = &session->sender,
-		.recipient = recipient,
+		.recipient = rcpt->recipient,
 		.wait_left_ms = &session->wait_left_ms,
 	};
 	struct judgement judgement;
@@ -195,10 +213,11 @@ void session_rcpt(struct session *session, const char *recipient, const char *qu
 	reply->code = 0;
 	if (session->config == NULL) /* a RCPT without a MAIL: nothing to judge */
 		return;
-	text_copy(typed, sizeof(typed), recipient);
+	text_copy(typed, sizeof(typed), rcpt->recipient);
 	judge(session->gate, &request, &judgement);
 	secret_random_id(id, TAG_ID_SIZE - 1);
-	log_verdict(session, &judgement, typed, queue_id != NULL ? queue_id : "NOQUEUE", id);
+	log_verdict(session, &judgement, typed, rcpt->queue_id != NULL ? rcpt->queue_id : "NOQUEUE",
+		    id);
 	if (judgement.settings != NULL)
 		domains_count_verdict(session->gate->domains, judgement.domain,
 				      judgement.verdict.action);
@@ -207,7 +226,7 @@ void session_rcpt(struct session *session, const char *recipient, const char *qu
 	if (judgement.verdict.code != 0)
 		make_reply(session, &judgement.verdict, typed, id, reply);
 	else if (judgement.verdict.action == DECISION_ACCEPT)
-		let_in(session, &judgement, id);
+		let_in(session, &judgement, rcpt, id);
 }
 
 void session_header(struct session *session, const char *name)
@@ -233,6 +252,8 @@ void session_end(struct session *session, struct session_changes *changes)
 		gate_host_name(session->gate, by, sizeof(by));
 	if (changes->add_tag)
 		tag_format(&session->tag, by, &session->client, changes->tag, sizeof(changes->tag));
+	no_bounce_settle(&session->no_bounce);
+	changes->no_bounce = &session->no_bounce;
 	for (size_t i = 0; i < session->accepted_count; i++)
 		domains_count_mail(session->gate->domains, session->accepted[i]);
 }
