@@ -2,6 +2,7 @@
 /* Connection and message state, and what is said and logged for each recipient. */
 #include "mta/session.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -240,6 +241,17 @@ void session_header(struct session *session, const char *name)
 		session->tags_seen++;
 }
 
+/* Sendmail (8.17 was tried) keeps the notifications of a recipient that was deleted when it is
+ * added again without. */
+static void warn_of_sendmail(void)
+{
+	static atomic_flag warned = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&warned))
+		log_warning("milter: accept_no_bounce has no effect with Sendmail: what the "
+			    "primary refuses later will bounce");
+}
+
 void session_end(struct session *session, struct session_changes *changes)
 {
 	char by[MAIL_DOMAIN_MAX + 1];
@@ -254,6 +266,8 @@ void session_end(struct session *session, struct session_changes *changes)
 		tag_format(&session->tag, by, &session->client, changes->tag, sizeof(changes->tag));
 	no_bounce_settle(&session->no_bounce);
 	changes->no_bounce = &session->no_bounce;
+	if (session->no_bounce.count > 0 && session->is_sendmail)
+		warn_of_sendmail();
 	for (size_t i = 0; i < session->accepted_count; i++)
 		domains_count_mail(session->gate->domains, session->accepted[i]);
 }

@@ -8,7 +8,6 @@ import re
 
 import pytest
 from lab import outage
-from peers.waiting import eventually
 from story import recovered, the_tag, until_up, wait_deferred, wait_down
 
 # second.test has what all have by default once when_unknown = accept: bounces.
@@ -29,10 +28,11 @@ SPELLINGS = {
     "user8": "<(comment)user8@example.test>",
     "user9": "<us\\er9@example.test>",
 }
+# And recipients nobody has.
 ODD_ONES = ['<"odd one"@example.test>', '<"odd,two"@example.test>', "<odd+three=x@example.test>",
-            "<%s@example.test>" % ("o" * 80), '<"odd\\"six"@example.test>', '<"odd"five@example.test>', "<odd@six@example.test>"]
+            "<%s@example.test>" % ("o" * 80), '<"odd\\"five"@example.test>']
 
-_queue = {}     # subject -> (recipients, the queue file as text), as it was in the outage
+_queued = {}    # subject -> (recipients, the queue file as text), as it was in the outage
 
 
 def send(lab, subject, *rcpts, sender="stranger@sender.test"):
@@ -40,13 +40,13 @@ def send(lab, subject, *rcpts, sender="stranger@sender.test"):
     with lab.session() as session:
         assert session.mail(sender).code == 250
         replies = [session.command("RCPT TO:" + rcpt) for rcpt in rcpts]
-        if not all(reply.code == 250 for reply in replies): print(session.transcript()); return
+        assert all(reply.code == 250 for reply in replies), session.transcript()
         assert session.command("DATA").code == 354
         reply = session.command(f"From: <{sender}>\r\nSubject: {subject}\r\n\r\n{subject}\r\n.")
         assert reply.code == 250, session.transcript()
         queue_id = re.search(r"queued as (\w+)", reply.text).group(1)
     entry, = [entry for entry in lab.backup.queue() if entry["queue_id"] == queue_id]
-    _queue[subject] = ([rcpt["address"] for rcpt in entry["recipients"]],
+    _queued[subject] = ([rcpt["address"] for rcpt in entry["recipients"]],
                        lab.backup_host.run(["postcat", "-qe", queue_id]))
 
 
@@ -70,7 +70,7 @@ def after_an_outage(lab):
             send(lab, "spelling-" + mailbox, spelling)
         for number, spelling in enumerate(ODD_ONES):
             send(lab, "odd-%d" % number, spelling)
-        count = len(_queue)
+        count = len(_queued)
         wait_deferred(lab, count)
         mark = lab.milter.mark()
     recovered(lab, mark)
@@ -78,17 +78,79 @@ def after_an_outage(lab):
 
 
 def bounces_to(lab, mailbox):
-    return [d for d in lab.foreign.deliveries(mailbox) if "report-type=delivery-status" in d.text]
+    return [d.text for d in lab.foreign.deliveries(mailbox)
+            if "report-type=delivery-status" in d.text]
 
 
 def notify_of(subject):
-    return re.findall(r"(?m)^named_attribute: notify_flags=(\d+)", _queue[subject][1])
+    """Of those recipients that are to be delivered to: 1 is NEVER, 4 FAILURE."""
+    found, notify = {}, None
+    for line in _queued[subject][1].splitlines():
+        key, _, value = line.partition(": ")
+        if line.startswith("named_attribute: notify_flags="):
+            notify = int(line.rpartition("=")[2])
+        elif key.endswith("recipient") and key != "original_recipient":
+            if key == "recipient":
+                found[value.strip()] = notify
+            notify = None
+    return found
 
 
-def test_show(lab):
-    for k, v in _queue.items():
-        print(k, v[0], re.findall(r"(?m)^named_attribute: (?:notify|dsn).*|^.*recipient:.*", v[1]))
-    print(lab.backup.bounces())
-    print([(d.mailbox, len(d.text)) for d in lab.foreign.deliveries()])
-    print([(d.mailbox, re.search("Subject.*", d.text).group()) for d in lab.primary.deliveries()])
-    assert 0
+def delivered(lab, mailbox, subject):
+    """Exactly once."""
+    [found] = lab.primary.deliveries(mailbox, f"Subject: {subject}\n")
+    return found.text
+
+
+def test_a_later_refusal_makes_no_bounce(lab):
+    assert re.search(r"to=<nobody@example\.test>.* status=bounced ", lab.backup.log_text())
+    assert notify_of("refused") == {"nobody@example.test": 1}
+    assert not lab.foreign.deliveries("stranger@sender.test")
+
+
+def test_without_it_there_is_a_bounce(lab):
+    """The lab would show one."""
+    [bounce] = bounces_to(lab, "alice@sender.test")
+    assert "nobody@second.test" in bounce
+    assert notify_of("refused-and-bounced") == {"nobody@second.test": None}
+
+
+def test_a_client_that_asks_for_notice_gets_it(lab):
+    [bounce] = bounces_to(lab, "bob@sender.test")
+    assert "nobody@example.test" in bounce
+    assert notify_of("asked-for") == {"nobody@example.test": 4}
+
+
+def test_the_clients_orcpt_is_kept(lab):
+    assert _queued["own-orcpt"][1].count("dsn_orig_rcpt=rfc822;list+x@elsewhere.test") == 2
+    assert the_tag(delivered(lab, "dave@example.test", "own-orcpt"))["recipients"] == "unknown"
+
+
+def test_only_unknown_recipients_are_changed(lab):
+    assert notify_of("mixed") == {"alice@example.test": None, "nobody@example.test": 1,
+                                  "erin@example.test": 1}
+    tag = the_tag(delivered(lab, "alice@example.test", "mixed"))
+    assert (tag["recipients"], tag["reason"]) == ("mixed", "primary-down")
+    delivered(lab, "erin@example.test", "mixed")
+
+
+@pytest.mark.parametrize("mailbox,subject", [
+    ("frank@example.test", "twice"), ("bob@example.test", "two-spellings")])
+def test_a_recipient_named_twice_gets_one_mail(lab, mailbox, subject):
+    assert notify_of(subject) == {mailbox: 1}
+    delivered(lab, mailbox, subject)
+
+
+@pytest.mark.parametrize("mailbox", SPELLINGS)
+def test_neither_lost_nor_doubled_however_it_is_written(lab, mailbox):
+    recipients, _ = _queued["spelling-" + mailbox]
+    assert [r.lower() for r in recipients] == [mailbox + "@example.test"]
+    assert list(notify_of("spelling-" + mailbox).values()) == [1]
+    delivered(lab, mailbox + "@example.test", "spelling-" + mailbox)
+
+
+@pytest.mark.parametrize("number", range(len(ODD_ONES)))
+def test_odd_recipients(number):
+    recipients, _ = _queued["odd-%d" % number]
+    assert recipients == [ODD_ONES[number][1:-1]]
+    assert list(notify_of("odd-%d" % number).values()) == [1]
