@@ -49,9 +49,10 @@ bool mail_local_is_role(const char *local);
  */
 bool mail_local_without_detail(const char *local, const char *delimiters, char *out, size_t size);
 
-/* A sender's address without what changes from message to message: SRS0=/SRS1= tag fields and
- * prvs=tag= (BATV) are dropped; the result is lower case, "local@domain"; "" for the null sender.
- */
-void mail_sender_normalise(const struct mail_address *sender, char *out, size_t size);
+/* A sender's path, as typed, without what changes from message to message: SRS0=/SRS1= tag fields
+ * and BATV's prvs=tag=, msprvs1=tag= and btv1==tag== are dropped; the result is lower case,
+ * "local@domain"; "" for the null sender. What mail_address_parse() can't read, as a local part of
+ * more than 64 characters (VERP makes such), is treated the same, so that one sender stays one. */
+void mail_sender_normalise(const char *typed, char *out, size_t size);
 
 #endif

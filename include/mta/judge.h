@@ -19,7 +19,7 @@ struct judge_request {
 	struct ip client;
 	const char *client_name; /* verified, or "" */
 	bool authenticated;
-	const struct mail_address *sender;
+	const char *sender;    /* as typed */
 	const char *recipient; /* as typed */
 	/* Milliseconds that this message may still wait; what is used up is taken off. NULL: look
 	 * only, wait for nothing, count and learn nothing. */

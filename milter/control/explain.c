@@ -76,12 +76,11 @@ void control_explain(struct control_call *call)
 	const struct control_settings *settings = control_settings_of(call);
 	const char *client = control_string(call, "client", "");
 	struct config *config;
-	struct mail_address sender;
 	struct judgement judgement;
 	struct judge_request request = {
 		.client_name = control_string(call, "name", ""),
 		.authenticated = control_flag(call, "auth"),
-		.sender = &sender,
+		.sender = control_string(call, "from", "<>"),
 		.recipient = control_string(call, "recipient", ""),
 	};
 	json_t *result;
@@ -96,7 +95,6 @@ void control_explain(struct control_call *call)
 	}
 	config = gate_config(settings->gate);
 	request.config = config;
-	mail_address_parse(control_string(call, "from", "<>"), &sender);
 	judge(settings->gate, &request, &judgement);
 	result = judgement_to_json(&request, &judgement);
 	config_put(config);

@@ -400,12 +400,40 @@ static const char *behind_name(const char *local, const char *name, const char *
 	return strchr(separators, local[length]) != NULL ? local + length + 1 : NULL;
 }
 
-/* BATV: prvs=TAG=local */
-static const char *without_batv(const char *local)
+/* A key's digit, three digits of the day, six hex digits of the hash */
+static bool is_batv_tag(struct piece piece)
 {
-	const char *bare = behind_field(behind_name(local, "prvs", "="));
+	for (size_t i = 0; i < piece.length; i++) {
+		bool digit = piece.start[i] >= '0' && piece.start[i] <= '9';
+		char letter = piece.start[i] | 0x20;
 
-	return bare != NULL ? bare : local;
+		if (!digit && (i < 4 || letter < 'a' || letter > 'f'))
+			return false;
+	}
+	return piece.length == 10;
+}
+
+/* BATV, as the draft has it: prvs=TAG=local; with the fields swapped, as some do: prvs=local=TAG;
+ * Momentum's msprvs1=TAG=local; Barracuda's btv1==TAG==local. */
+static struct piece without_batv(struct piece local)
+{
+	const char *fields = behind_name(local.start, "prvs", "=");
+	const char *end = local.start + local.length;
+	const char *bare;
+
+	if (fields == NULL)
+		fields = behind_name(local.start, "msprvs1", "=");
+	if (fields == NULL)
+		fields = behind_name(local.start, "btv1=", "=");
+	bare = behind_field(fields);
+	if (bare == NULL || bare >= end)
+		return local;
+	if (*bare == '=' && bare + 1 < end) /* btv1 */
+		bare++;
+	else if (is_batv_tag((struct piece){ bare, (size_t)(end - bare) }) &&
+		 !is_batv_tag((struct piece){ fields, (size_t)(bare - 1 - fields) }))
+		return (struct piece){ fields, (size_t)(bare - 1 - fields) };
+	return (struct piece){ bare, (size_t)(end - bare) };
 }
 
 /* SRS0=HASH=TIME=domain=local: what is behind the time, NULL when it isn't that. The separator
@@ -428,27 +456,60 @@ static const char *behind_srs1(const char *local, struct piece *host)
 	return behind_field(behind_field(inner + 1));
 }
 
-static void add_without_srs(struct text *text, const char *local)
+static void add_piece(struct text *text, struct piece piece)
 {
-	struct piece host = { local, 0 };
-	const char *bare = behind_srs0(local);
-
-	if (bare == NULL)
-		bare = behind_srs1(local, &host);
-	for (size_t i = 0; bare != NULL && i < host.length; i++)
-		text_add_char(text, host.start[i]);
-	text_add(text, bare != NULL ? bare : local);
+	for (size_t i = 0; i < piece.length; i++)
+		text_add_char(text, piece.start[i]);
 }
 
-void mail_sender_normalise(const struct mail_address *sender, char *out, size_t size)
+static void add_without_srs(struct text *text, struct piece local)
 {
+	struct piece host = { local.start, 0 };
+	const char *bare = behind_srs0(local.start);
+
+	if (bare == NULL)
+		bare = behind_srs1(local.start, &host);
+	if (bare == NULL || bare >= local.start + local.length) {
+		add_piece(text, local);
+		return;
+	}
+	add_piece(text, host);
+	add_piece(text, (struct piece){ bare, (size_t)(local.start + local.length - bare) });
+}
+
+/* What is within the brackets of a path that can't be read. */
+static struct piece inner_path(const char *typed)
+{
+	struct piece path = { typed + strspn(typed, " \t<"), 0 };
+
+	path.length = strlen(path.start);
+	while (path.length > 0 && strchr(" \t>", path.start[path.length - 1]) != NULL)
+		path.length--;
+	return path;
+}
+
+void mail_sender_normalise(const char *typed, char *out, size_t size)
+{
+	struct mail_address sender;
+	struct piece local, domain;
 	struct text text;
 
+	mail_address_parse(typed, &sender);
+	local = (struct piece){ sender.local, strlen(sender.local) };
+	domain = (struct piece){ sender.domain, strlen(sender.domain) };
+	if (sender.kind == MAIL_ADDRESS_MALFORMED) {
+		struct piece path = inner_path(typed);
+		size_t at = find_at(path);
+
+		local = (struct piece){ path.start, at };
+		if (at < path.length)
+			domain = (struct piece){ path.start + at + 1, path.length - at - 1 };
+	}
 	text_init(&text, out, size);
-	add_without_srs(&text, without_batv(sender->local));
-	if (sender->domain[0] != '\0') {
+	add_without_srs(&text, without_batv(local));
+	if (domain.length > 0) {
 		text_add_char(&text, '@');
-		text_add(&text, sender->domain);
+		add_piece(&text, domain);
 	}
 	text_lower(out);
 }

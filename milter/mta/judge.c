@@ -10,6 +10,10 @@
 #include "io/idna.h"
 #include "io/loop.h"
 
+/* Of a sender's or recipient's address, for the table of persistent senders: longer than what can
+ * be read, because mail is taken for others too. */
+#define KEY_ADDRESS_MAX 1024
+
 /* What stands behind the last "@", for a recipient that can't be read otherwise: however odd its
  * local part is, the mail is for that domain, and the MTA may take it. */
 static void domain_of_malformed(const char *typed, char *domain, size_t size)
@@ -109,8 +113,8 @@ static void look_at_sender(struct gate *gate, const struct judge_request *reques
 	const struct config_policy *policy = &judgement->settings->policy;
 	struct persistent_rules rules = { .attempts = policy->persistent_attempts,
 					  .after = policy->persistent_after };
-	char sender[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
-	char recipient[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
+	char sender[KEY_ADDRESS_MAX];
+	char recipient[KEY_ADDRESS_MAX];
 	struct sender_attempt attempt = { .client_name = request->client_name,
 					  .client = &request->client,
 					  .sender = sender,

@@ -28,7 +28,6 @@ struct session {
 	struct config *config;
 	bool authenticated;
 	char sender_typed[ADDRESS_TYPED_MAX];
-	struct mail_address sender;
 	int64_t wait_left_ms;
 	bool watched; /* a recipient of ours, of a client that isn't exempt, was let in */
 	int tags_seen;
@@ -86,7 +85,6 @@ void session_mail(struct session *session, const char *sender, bool authenticate
 	session->authenticated = authenticated;
 	session->wait_left_ms = session->config->recipients.callout_wait * 1000;
 	text_copy(session->sender_typed, sizeof(session->sender_typed), sender);
-	mail_address_parse(sender, &session->sender);
 }
 
 /* ---- what is logged ---- */
@@ -203,7 +201,7 @@ void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt
 		.client = session->client,
 		.client_name = session->client_name,
 		.authenticated = session->authenticated,
-		.sender = &session->sender,
+		.sender = session->sender_typed,
 		.recipient = rcpt->recipient,
 		.wait_left_ms = &session->wait_left_ms,
 	};

@@ -48,17 +48,25 @@ static void check_again(const struct mail_address *once)
 	must(memcmp(once, &twice, sizeof(twice)) == 0);
 }
 
-static void check_uses(const struct mail_address *address)
+static void check_sender(const char *typed, const struct mail_address *address)
 {
 	char sender[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
+	char small[7];
+
+	mail_sender_normalise(typed, sender, sizeof(sender));
+	mail_sender_normalise(typed, small, sizeof(small));
+	must(strnlen(sender, sizeof(sender)) < sizeof(sender));
+	must(strnlen(small, sizeof(small)) < sizeof(small));
+	must(strncmp(sender, small, strlen(small)) == 0);
+	if (address->kind != MAIL_ADDRESS_MALFORMED)
+		check_bytes(sender, sizeof(sender) - 1);
+}
+
+static void check_uses(const struct mail_address *address)
+{
 	char base[MAIL_LOCAL_MAX + 1];
 	char small[7];
 
-	mail_sender_normalise(address, sender, sizeof(sender));
-	check_bytes(sender, sizeof(sender) - 1);
-	mail_sender_normalise(address, small, sizeof(small));
-	check_bytes(small, sizeof(small) - 1);
-	must(strncmp(sender, small, strlen(small)) == 0);
 	if (mail_local_without_detail(address->local, "+-=", base, sizeof(base))) {
 		must(base[0] != '\0' && strpbrk(base, "+-=") == NULL);
 		must(strncmp(address->local, base, strlen(base)) == 0);
@@ -79,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(typed, data, size);
 	typed[size] = '\0';
 	mail_address_parse(typed, &address);
+	check_sender(typed, &address);
 	free(typed);
 
 	check_bytes(address.local, MAIL_LOCAL_MAX);
