@@ -145,6 +145,17 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	return SMFIS_CONTINUE;
 }
 
+/* Postfix names a client only when its name leads back to the address. Sendmail hands on any name
+ * of the reverse zone, and says so elsewhere. */
+static const char *verified_name(SMFICTX *ctx, const char *host)
+{
+	const char *client = macro(ctx, "_");
+
+	if (host == NULL || (client != NULL && strstr(client, "(may be forged)") != NULL))
+		return "";
+	return host;
+}
+
 static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
 	struct ip_port client = { .port = 0 };
@@ -155,7 +166,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	session_free(session);
 	if (address != NULL)
 		ip_from_sockaddr((struct sockaddr *)address, &client);
-	session = session_new(the_gate, &client.ip, host != NULL ? host : "");
+	session = session_new(the_gate, &client.ip, verified_name(ctx, host));
 	smfi_setpriv(ctx, session);
 	return silently(SMFIP_NR_CONN);
 }
