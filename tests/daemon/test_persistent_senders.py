@@ -4,6 +4,7 @@
 
 import time
 
+import pytest
 
 VALID = {"alice": "250 ok", "bob": "250 ok", "control": "250 ok"}
 
@@ -57,6 +58,66 @@ def test_p4_null_sender_and_clients_without_a_name(lab):
         assert milter.rcpt("<alice@up.test>", **who).action == "continue", who
 
 
+POOL = [dict(client="209.85.208.41", name="mail-ed1-f41.google.com"),
+        dict(client="209.85.167.50", name="MAIL-LJ1-F50.Google.com")]
+LONG = "bounces-" + "0123456789" * 7
+
+
+# first attempt, second attempt, is it the same sender?
+IDENTITIES = {
+    "a pool of many addresses": (*POOL, True),
+    "another host of the domain": (dict(POOL[0], name="google.com"), POOL[1], False),
+    "a name of two labels is no pool": (
+        dict(client="192.0.2.50", name="example.org"),
+        dict(client="203.0.113.50", name="example.org"), False),
+    "but its network is": (
+        dict(client="192.0.2.50", name="example.org"),
+        dict(client="192.0.2.51", name="example.net"), True),
+    "unverified in Postfix": (
+        dict(client="192.0.2.50", name=None), dict(client="203.0.113.50", name=None), False),
+    "unverified in Sendmail": (
+        dict(client="192.0.2.50", name=None, profile="sendmail"),
+        dict(client="203.0.113.50", name=None, profile="sendmail"), False),
+    "a forged name": (
+        POOL[0],
+        dict(client="203.0.113.50", name="mail.google.com", profile="sendmail",
+             macros={"_": "mail.google.com [203.0.113.50] (may be forged)"}), False),
+    "a forged name, from the same network": (
+        dict(client="192.0.2.50", name="a.forged.test", profile="sendmail",
+             macros={"_": "a.forged.test [192.0.2.50] (may be forged)"}),
+        dict(client="192.0.2.51", name=None), True),
+    "a long VERP address": (
+        dict(mail_from="<%s=a@news.test>" % LONG), dict(mail_from="<%s=A@News.test>" % LONG), True),
+    "two long VERP addresses": (
+        dict(mail_from="<%s=a@news.test>" % LONG), dict(mail_from="<%s=b@news.test>" % LONG),
+        False),
+    "a long VERP address is not the null sender": (
+        dict(mail_from="<%s=a@news.test>" % LONG), dict(mail_from="<>"), False),
+    "a long SRS address": (
+        dict(mail_from="<SRS0=AAAA=T1=home.test=%s@fwd.test>" % LONG),
+        dict(mail_from="<SRS0=BBBB=T2=home.test=%s@fwd.test>" % LONG), True),
+}
+
+
+def test_p4_who_is_the_same_sender(lab):
+    """One recipient per case, all in one go: what takes time is persistent_after."""
+    recipients = dict(VALID, **{"user%d" % n: "250 ok" for n in range(len(IDENTITIES))})
+    lab.primary("up.test", recipients=recipients)
+    daemon = lab.daemon(PERSISTENT, domains=["up.test"])
+    daemon.wait_for_state("up.test", "up")
+    rcpts = ["<user%d@up.test>" % n for n in range(len(IDENTITIES))]
+    daemon.learn(*(rcpt[1:-1] for rcpt in rcpts))
+
+    def ask(rcpt, profile="postfix", **who):
+        return daemon.milter(profile).rcpt(rcpt, **who).action == "continue"
+    for rcpt, (first, _, _) in zip(rcpts, IDENTITIES.values()):
+        assert not ask(rcpt, **first)
+    time.sleep(3.1)
+    seen = {case: ask(rcpt, **second)
+            for rcpt, (case, (_, second, _)) in zip(rcpts, IDENTITIES.items())}
+    assert seen == {case: same for case, (_, _, same) in IDENTITIES.items()}
+
+
 def test_p4_hammering_doesnt_help(lab):
     """Attempts closer together than persistent_after / (2 x attempts) count once."""
     lab.primary("up.test", recipients=dict(VALID))
@@ -85,13 +146,15 @@ def test_p4_changing_sender_tags_are_one_sender(lab):
                            client="192.0.2.51").action == "continue", second
 
 
-def test_p4_persistence_survives_a_restart(lab):
+@pytest.mark.parametrize("crash", [False, True])
+def test_p4_persistence_survives_a_restart(lab, crash):
     lab.primary("up.test", recipients=dict(VALID))
     daemon = lab.daemon(PERSISTENT, domains=["up.test"])
     daemon.wait_for_state("up.test", "up")
     daemon.learn("alice@up.test")
     assert daemon.milter().rcpt("<alice@up.test>", client="192.0.2.50").code == 451
-    daemon.restart()
+    time.sleep(1.5)             # it is written behind
+    daemon.restart(crash=crash)
     time.sleep(3.1)
     assert daemon.milter().rcpt("<alice@up.test>", client="192.0.2.50").action == "continue"
 
