@@ -32,6 +32,7 @@ SPELLINGS = {
 ODD_ONES = ['<"odd one"@example.test>', '<"odd,two"@example.test>', "<odd+three=x@example.test>",
             "<%s@example.test>" % ("o" * 80), '<"odd\\"five"@example.test>']
 
+_ids = {}       # subject -> queue id at the backup
 _queued = {}    # subject -> (recipients, the queue file as text), as it was in the outage
 
 
@@ -44,10 +45,16 @@ def send(lab, subject, *rcpts, sender="stranger@sender.test"):
         assert session.command("DATA").code == 354
         reply = session.command(f"From: <{sender}>\r\nSubject: {subject}\r\n\r\n{subject}\r\n.")
         assert reply.code == 250, session.transcript()
-        queue_id = re.search(r"queued as (\w+)", reply.text).group(1)
-    entry, = [entry for entry in lab.backup.queue() if entry["queue_id"] == queue_id]
-    _queued[subject] = ([rcpt["address"] for rcpt in entry["recipients"]],
-                       lab.backup_host.run(["postcat", "-qe", queue_id]))
+        _ids[subject] = re.search(r"queued as (\w+)", reply.text).group(1)
+
+
+def look_at_queue(lab):
+    """Once all is deferred: a listing may show twice what is moved meanwhile."""
+    wait_deferred(lab, len(_ids))
+    queue = {entry["queue_id"]: [rcpt["address"] for rcpt in entry["recipients"]]
+             for entry in lab.backup.queue()}
+    for subject, queue_id in _ids.items():
+        _queued[subject] = (queue[queue_id], lab.backup_host.run(["postcat", "-qe", queue_id]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,8 +77,7 @@ def after_an_outage(lab):
             send(lab, "spelling-" + mailbox, spelling)
         for number, spelling in enumerate(ODD_ONES):
             send(lab, "odd-%d" % number, spelling)
-        count = len(_queued)
-        wait_deferred(lab, count)
+        look_at_queue(lab)
         mark = lab.milter.mark()
     recovered(lab, mark)
     lab.foreign.wait_queue_empty(5)
