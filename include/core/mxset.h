@@ -74,6 +74,8 @@ void mxset_find_ourselves(struct mxset *set, const struct mx_identity *self);
 
 /* True when some host is MX_BETTER: there is a senders' set. */
 bool mxset_has_better(const struct mxset *set);
+/* True when such a host has an address, too. */
+bool mxset_works(const struct mxset *set);
 bool mx_identity_has_name(const struct mx_identity *self, const char *name);
 bool mx_identity_has_address(const struct mx_identity *self, const struct ip *ip);
 

@@ -21,6 +21,8 @@ struct judge_request {
 	bool authenticated;
 	const char *sender;    /* as typed */
 	const char *recipient; /* as typed */
+	const char *mailer;    /* {rcpt_mailer}; NULL: not told */
+	const char *next_hop;  /* {rcpt_host}; NULL: not told */
 	/* Milliseconds that this message may still wait; what is used up is taken off. NULL: look
 	 * only, wait for nothing, count and learn nothing. */
 	int64_t *wait_left_ms;

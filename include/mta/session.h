@@ -33,13 +33,15 @@ struct session_reply {
 	const char *xcode;
 	char text[SESSION_REPLY_MAX];
 };
-/* What the MTA tells with a RCPT command. */
-struct session_rcpt_facts {
-	const char *recipient;	       /* as typed */
-	const char *const *parameters; /* the command's others, NULL behind the last */
-	const char *queue_id;	       /* NULL: there is none yet */
+/* One RCPT as the MTA hands it on; what it didn't tell is NULL. */
+struct session_recipient {
+	const char *typed;
+	const char *const *parameters; /* of the command, NULL behind the last; itself never NULL */
+	const char *queue_id;
+	const char *mailer;   /* {rcpt_mailer} */
+	const char *next_hop; /* {rcpt_host} */
 };
-void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt,
+void session_rcpt(struct session *session, const struct session_recipient *recipient,
 		  struct session_reply *reply);
 
 void session_header(struct session *session, const char *name);

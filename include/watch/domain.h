@@ -12,6 +12,7 @@
 
 #include "core/budget.h"
 #include "core/mxset.h"
+#include "watch/candidates.h"
 #include "watch/domains.h"
 #include "watch/endpoints.h"
 #include "watch/lookup.h"
@@ -27,13 +28,29 @@ struct domain_published {	 /* under the table's lock */
 	size_t peer_count;
 	struct ip *endpoints; /* addresses of the forwarding set */
 	size_t endpoint_count;
+	char *next_hop; /* as the MTA gave it last, of a learned domain; NULL: not looked at */
+};
+
+/* Why it is in the table. */
+enum domain_kind { DOMAIN_CONFIGURED, DOMAIN_SUBDOMAIN, DOMAIN_LEARNED, DOMAIN_KIND_COUNT };
+
+/* A learned domain's settings where the MTA's next hop is its primary. */
+struct domain_by_next_hop {
+	struct config_domain settings; /* the unlisted ones but for `primary` */
+	struct config_endpoint endpoint;
+	char host[MAIL_DOMAIN_MAX + 1];
 };
 
 struct domain {
 	UT_hash_handle hh;
 	struct domains *owner;
 	char name[MAIL_DOMAIN_MAX + 1];
-	const struct config_domain *settings; /* in the table's configuration */
+	enum domain_kind kind;
+	const struct config_domain *settings; /* in the table's configuration, or in by_next_hop */
+	struct domain_by_next_hop *by_next_hop; /* NULL: none */
+	int64_t next_hop_ms;			/* when it changed last (loop_now_ms) */
+	bool asleep;	       /* learned, and not asked for: no probes, no look-ups, no sets */
+	int64_t asked_kept_ms; /* asked_ms as the record has it */
 	/* DNS */
 	struct mxset set;     /* the last good one, roles assigned */
 	struct mxset primary; /* the configured hosts with addresses; preference is the index */
@@ -74,15 +91,57 @@ struct domains {
 	struct endpoints *endpoints;
 	struct domains_listener listener;
 	struct domains_prover prover; /* its functions are NULL until there is one */
-	struct loop_timer *save_timer;
+	struct loop_timer *round_timer;
+	unsigned round;
 	struct domain *all;	   /* changed by the loop under `lock` for writing */
 	pthread_rwlock_t lock;	   /* of `all` and each domain's `published` */
 	pthread_mutex_t wait_lock; /* of the rest */
 	pthread_cond_t changed;
 	struct budget wants; /* new subdomains */
+	struct candidates *candidates;
+	struct budget learning;		  /* loop thread */
+	size_t counts[DOMAIN_KIND_COUNT]; /* loop thread */
 	uint64_t generation;
 	bool stopping;
 };
+
+/* domains.c */
+/* Into the table, with settings, and nothing more: domain_begin() comes next. */
+struct domain *domain_add(struct domains *domains, const char *name, enum domain_kind kind);
+/* `keep`: what is known of it is remembered for the day it comes back. */
+void domain_remove(struct domain *domain, bool keep);
+/* Takes other settings. */
+void domain_reconfigure(struct domain *domain, enum domain_kind kind,
+			const struct config_domain *settings);
+/* Takes up what its record says, and begins to look. */
+void domain_begin(struct domain *domain, int64_t delay_ms);
+
+/* domains_learned.c */
+/* A candidate has proved to be ours: see candidate_proved. */
+void domains_learn(void *domains, const char *name, const char *next_hop,
+		   struct lookup_result *result);
+/* The settings of a learned domain in the table's configuration, by its next hop. Those before are
+ * gone. */
+const struct config_domain *domain_learned_settings(struct domain *domain);
+void domain_learned_reconfigure(struct domain *domain);
+/* Follows the MTA's next hop. */
+void domain_follow(struct domain *domain, const char *next_hop);
+void domain_wake(struct domain *domain);
+/* Lets it sleep when it is time to. */
+void domain_consider_sleep(struct domain *domain);
+/* A learned domain is none of ours: it is turned down for so long. */
+void domain_forget(struct domain *domain, int64_t refused_seconds);
+/* They aren't learned any more; what is known of it is remembered. */
+void domain_learned_leave(struct domain *domain);
+/* Makes room for `more` domains of a kind of which there are at most `most`: those that nobody
+ * asked for longest go, but none with mail waiting. False when that didn't suffice. */
+bool domains_make_room(struct domains *domains, enum domain_kind kind, size_t most, size_t more);
+/* What a record holds of a learned domain besides. */
+struct json_t;
+void domain_learned_to_record(const struct domain *domain, struct json_t *record);
+void domain_learned_from_record(struct domain *domain, const struct json_t *record);
+/* Takes the learned domains up again that the store remembers. */
+void domains_restore_learned(struct domains *domains);
 
 /* domain_state.c */
 void domain_evaluate(struct domain *domain);
@@ -96,6 +155,8 @@ void domain_dns_start(struct domain *domain, int64_t delay_ms);
  */
 void domain_dns_restart(struct domain *domain, int64_t delay_ms);
 void domain_dns_stop(struct domain *domain);
+/* An answer to the MX question. The domain may be gone afterwards, if it is a learned one. */
+void domain_dns_take(struct domain *domain, struct lookup_result *result);
 void domain_primary_changed(struct domain *domain);
 /* Finds ourselves in the set anew and registers with the endpoints that come out of it. */
 void domain_members_update(struct domain *domain);

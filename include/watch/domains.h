@@ -37,6 +37,7 @@ struct domain_view {
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
 	bool is_endpoint;  /* the client asked about is one of the endpoints that we deliver to */
 	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
+	bool asleep;	   /* nobody asked for a day: it is looked at again once somebody does */
 };
 
 /* Who hears, on the loop, of the mail that waits for a primary. */
@@ -76,6 +77,14 @@ void domains_look_again(struct domains *domains);
 /* Copies the view of a domain. False when there is none of that name (yet). Any thread. */
 bool domains_view(struct domains *domains, const char *name, const struct ip *client,
 		  struct domain_view *view);
+/* Notes that mail for it was offered: it wakes up if it was asleep, and a learned one follows
+ * `next_hop` ({rcpt_host}; "": don't). Any thread. */
+void domains_note_asked(struct domains *domains, const char *name, const char *next_hop);
+/* Asks the loop to find out whether a name that isn't configured is one of ours, to be learned.
+ * False when that is known not to be, or not worth waiting for. Any thread. */
+bool domains_learn_later(struct domains *domains, const char *name, const char *next_hop);
+/* Waits until that is found out, or `until_ms` (loop_now_ms). Any thread but the loop. */
+void domains_wait_learned(struct domains *domains, const char *name, int64_t until_ms);
 /* Asks the loop to take up a name that the configuration covers but that isn't there yet (a new
  * subdomain of a ".parent" section). False when that happens too often. Any thread. */
 bool domains_want(struct domains *domains, const char *name);
@@ -126,7 +135,7 @@ struct endpoint *domain_endpoint_up(const struct domain *domain);
 const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint);
 
 /* For status: what it is made of. */
-const char *domain_source(const struct domain *domain); /* "configured", "subdomain" */
+const char *domain_source(const struct domain *domain); /* "configured", "subdomain", "learned" */
 const struct mxset *domain_mxset(const struct domain *domain);
 enum domain_set { DOMAIN_SET_SENDERS = 1, DOMAIN_SET_FORWARDING = 2 };
 struct domain_member {

@@ -34,6 +34,8 @@ struct lookup *lookup_mx(struct dns *dns, struct loop *loop, const char *domain,
 /* `hosts` has names; entries that have addresses already are left as they are. */
 struct lookup *lookup_hosts(struct dns *dns, struct loop *loop, const struct mxset *hosts,
 			    const struct mxset *last_good, lookup_done done, void *arg);
+/* Gives the hosts of an MX answer their roles and the set its standing. */
+void lookup_find_ourselves(struct lookup_result *result, const struct mx_identity *self);
 /* done() will not be called; the pointer is void. */
 void lookup_cancel(struct lookup *lookup);
 

@@ -149,6 +149,14 @@ bool mxset_has_better(const struct mxset *set)
 	return set->standing == MX_STANDING_BACKUP;
 }
 
+bool mxset_works(const struct mxset *set)
+{
+	for (size_t h = 0; mxset_has_better(set) && h < set->count; h++)
+		if (set->hosts[h].role == MX_BETTER && set->hosts[h].address_count > 0)
+			return true;
+	return false;
+}
+
 const char *mx_standing_name(enum mx_standing standing)
 {
 	return standing_names[standing];

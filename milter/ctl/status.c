@@ -43,7 +43,8 @@ static void print_table(const json_t *domains)
 		       ctl_string(domain, "reason"));
 	}
 	if (json_array_size(domains) == 0)
-		puts("no domain yet: write [domain \"example.org\"] into the configuration");
+		puts("no domain yet: one is learned when mail for it comes (domains_from_mta), or "
+		     "write [domain \"example.org\"] into the configuration");
 }
 
 static void print_list(const char *label, const json_t *array)

@@ -399,7 +399,9 @@ int daemon_run(struct daemon *daemon)
 {
 	log_notice("daemon: ready domains=%zu mode=%s", daemon->config->domain_count,
 		   daemon->config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce");
-	if (daemon->config->domain_count == 0)
+	if (daemon->config->domain_count == 0 && daemon->config->domains.from_mta)
+		log_info("daemon: no domain is configured: they are learned from the MTA");
+	else if (daemon->config->domain_count == 0)
 		log_warning("daemon: no domain is configured, all mail is left alone; write "
 			    "[domain \"example.org\"] into %s",
 			    daemon->options.config_path);

@@ -215,17 +215,19 @@ static sfsistat answer(SMFICTX *ctx, const struct session_reply *reply)
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
-	struct session_rcpt_facts rcpt = { .recipient = arguments[0],
-					   .parameters = (const char *const *)arguments + 1,
-					   .queue_id = macro(ctx, "i") };
 	struct session_reply reply = { .code = 0 };
+	struct session_recipient recipient = { .typed = arguments[0],
+					       .parameters = (const char *const *)arguments + 1 };
 	struct session *session;
 
 	if (!enter(ctx, &session))
 		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
-	session_rcpt(session, &rcpt, &reply);
+	recipient.queue_id = macro(ctx, "i");
+	recipient.mailer = macro(ctx, "{rcpt_mailer}");
+	recipient.next_hop = macro(ctx, "{rcpt_host}");
+	session_rcpt(session, &recipient, &reply);
 	return done(answer(ctx, &reply));
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "core/learned.h"
 #include "io/idna.h"
 #include "io/loop.h"
 
@@ -45,13 +46,13 @@ static void read_recipient(const char *typed, struct judgement *judgement)
 typedef void (*waiting)(struct gate *gate, const struct judge_request *request,
 			struct judgement *judgement, int64_t until_ms);
 
-static bool wait_bounded(struct gate *gate, const struct judge_request *request,
-			 struct judgement *judgement, waiting wait)
+static bool wait_in_room(struct gate *gate, const struct judge_request *request,
+			 struct judgement *judgement, waiting wait, int64_t room)
 {
 	int64_t start = loop_now_ms();
 
 	if (request->wait_left_ms == NULL || *request->wait_left_ms <= 0 ||
-	    !gate_enter_wait(gate, request->config->milter.max_waiting))
+	    !gate_enter_wait(gate, room))
 		return false;
 	log_debug("wait: domain=%s at_most_ms=%lld", judgement->domain,
 		  (long long)*request->wait_left_ms);
@@ -59,6 +60,60 @@ static bool wait_bounded(struct gate *gate, const struct judge_request *request,
 	gate_leave_wait(gate);
 	*request->wait_left_ms -= loop_now_ms() - start;
 	return true;
+}
+
+static bool wait_bounded(struct gate *gate, const struct judge_request *request,
+			 struct judgement *judgement, waiting wait)
+{
+	return wait_in_room(gate, request, judgement, wait, request->config->milter.max_waiting);
+}
+
+static void wait_for_proof(struct gate *gate, const struct judge_request *request,
+			   struct judgement *judgement, int64_t until_ms)
+{
+	(void)request;
+	domains_wait_learned(gate->domains, judgement->domain, until_ms);
+}
+
+/* Where the MTA goes with it, if that is to count. */
+static const char *next_hop_of(const struct judge_request *request)
+{
+	if (!request->config->domains.primary_from_mta || request->next_hop == NULL)
+		return "";
+	return request->next_hop;
+}
+
+/* Whether a domain that isn't configured is one of ours: learned before, or now. */
+static bool is_learned(struct gate *gate, const struct judge_request *request,
+		       struct judgement *judgement)
+{
+	/* names of strangers leave half of the room to the domains that we know */
+	int64_t room = (request->config->milter.max_waiting + 1) / 2;
+	struct domain_view view;
+
+	if (!request->config->domains.from_mta || !learned_mailer_relays(request->mailer))
+		return false;
+	if (domains_view(gate->domains, judgement->domain, NULL, &view))
+		return true;
+	if (request->wait_left_ms == NULL || judgement->recipient.kind != MAIL_ADDRESS_MAILBOX ||
+	    !domains_learn_later(gate->domains, judgement->domain, next_hop_of(request)))
+		return false;
+	wait_in_room(gate, request, judgement, wait_for_proof, room);
+	return domains_view(gate->domains, judgement->domain, NULL, &view);
+}
+
+/* NULL: none of ours. */
+static const struct config_domain *
+settings_of(struct gate *gate, const struct judge_request *request, struct judgement *judgement)
+{
+	const struct config_domain *settings = NULL;
+
+	if (judgement->domain[0] != '\0')
+		settings = config_domain_find(request->config, judgement->domain);
+	if (settings == NULL && judgement->domain[0] != '\0' && !judgement->facts.exempt &&
+	    is_learned(gate, request, judgement))
+		settings = &request->config->unlisted;
+	return settings;
 }
 
 static void wait_for_probe(struct gate *gate, const struct judge_request *request,
@@ -79,9 +134,13 @@ static void look_at_domain(struct gate *gate, const struct judge_request *reques
 {
 	struct domain_view *view = &judgement->view;
 	bool live = request->wait_left_ms != NULL;
+	bool learned = judgement->settings == &request->config->unlisted;
 	bool there = domains_view(gate->domains, judgement->domain, &request->client, view);
 	bool coming = !there && live && domains_want(gate->domains, judgement->domain);
 
+	if (there && live)
+		domains_note_asked(gate->domains, judgement->domain,
+				   learned ? next_hop_of(request) : "");
 	if (!there)
 		*view = (struct domain_view){ .state = DOMAIN_UNKNOWN };
 	if (view->state == DOMAIN_UNKNOWN && (there || coming) &&
@@ -215,8 +274,7 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 	judgement->facts.exempt =
 		request->authenticated || config_client_exempt(request->config, &request->client);
 	judgement->facts.state = DOMAIN_NOT_OURS;
-	if (judgement->domain[0] != '\0')
-		judgement->settings = config_domain_find(request->config, judgement->domain);
+	judgement->settings = settings_of(gate, request, judgement);
 	if (judgement->settings != NULL && !judgement->facts.exempt) {
 		look_at_domain(gate, request, judgement);
 		look_at_recipient(gate, request, judgement, now);

@@ -175,11 +175,11 @@ static bool may_bounce_not(const struct decision_policy *policy)
 }
 
 static void let_in(struct session *session, const struct judgement *judgement,
-		   const struct session_rcpt_facts *rcpt, const char *id)
+		   const struct session_recipient *recipient, const char *id)
 {
-	struct no_bounce_rcpt no_bounce = { .typed = rcpt->recipient,
+	struct no_bounce_rcpt no_bounce = { .typed = recipient->typed,
 					    .address = &judgement->recipient,
-					    .parameters = rcpt->parameters,
+					    .parameters = recipient->parameters,
 					    .fold = session->config->recipients.local_part_case ==
 						    CONFIG_CASE_FOLD,
 					    .wanted = judgement->verdict.no_bounce };
@@ -193,7 +193,7 @@ static void let_in(struct session *session, const struct judgement *judgement,
 				  judgement->view.since, judgement->facts.recipient, id);
 }
 
-void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt,
+void session_rcpt(struct session *session, const struct session_recipient *recipient,
 		  struct session_reply *reply)
 {
 	struct judge_request request = {
@@ -202,7 +202,9 @@ void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt
 		.client_name = session->client_name,
 		.authenticated = session->authenticated,
 		.sender = session->sender_typed,
-		.recipient = rcpt->recipient,
+		.recipient = recipient->typed,
+		.mailer = recipient->mailer,
+		.next_hop = recipient->next_hop,
 		.wait_left_ms = &session->wait_left_ms,
 	};
 	struct judgement judgement;
@@ -212,11 +214,11 @@ void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt
 	reply->code = 0;
 	if (session->config == NULL) /* a RCPT without a MAIL: nothing to judge */
 		return;
-	text_copy(typed, sizeof(typed), rcpt->recipient);
+	text_copy(typed, sizeof(typed), recipient->typed);
 	judge(session->gate, &request, &judgement);
 	secret_random_id(id, TAG_ID_SIZE - 1);
-	log_verdict(session, &judgement, typed, rcpt->queue_id != NULL ? rcpt->queue_id : "NOQUEUE",
-		    id);
+	log_verdict(session, &judgement, typed,
+		    recipient->queue_id != NULL ? recipient->queue_id : "NOQUEUE", id);
 	if (judgement.settings != NULL)
 		domains_count_verdict(session->gate->domains, judgement.domain,
 				      judgement.verdict.action);
@@ -225,7 +227,7 @@ void session_rcpt(struct session *session, const struct session_rcpt_facts *rcpt
 	if (judgement.verdict.code != 0)
 		make_reply(session, &judgement.verdict, typed, id, reply);
 	else if (judgement.verdict.action == DECISION_ACCEPT)
-		let_in(session, &judgement, rcpt, id);
+		let_in(session, &judgement, recipient, id);
 }
 
 void session_header(struct session *session, const char *name)

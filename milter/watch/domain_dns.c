@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/learned.h"
 #include "watch/domain.h"
 
 #define PATCHED_RETRY_SECONDS	    60
@@ -223,15 +224,6 @@ void domain_members_drop(struct domain *domain)
 
 /* ---- MX records ---- */
 
-/* Somebody is better than us, and can be found. */
-static bool set_works(const struct mxset *set)
-{
-	for (size_t h = 0; set->standing == MX_STANDING_BACKUP && h < set->count; h++)
-		if (set->hosts[h].role == MX_BETTER && set->hosts[h].address_count > 0)
-			return true;
-	return false;
-}
-
 /* The answer says that there is nothing there: no domain, no MX record, or better hosts none of
  * which has an address any more. (Records that name others are a change, not an absence.) */
 static bool is_absence(const struct domain *domain, struct lookup_result *result)
@@ -239,7 +231,7 @@ static bool is_absence(const struct domain *domain, struct lookup_result *result
 	if (result->status != DNS_FOUND)
 		return true;
 	mxset_find_ourselves(&result->set, &domain->owner->services->identity.self);
-	return result->set.standing == MX_STANDING_BACKUP && !set_works(&result->set);
+	return result->set.standing == MX_STANDING_BACKUP && !mxset_works(&result->set);
 }
 
 /* Seconds until the next question: not later than when the grace that began at `since` (0: none)
@@ -266,7 +258,7 @@ static bool still_in_grace(struct domain *domain, struct lookup_result *result)
 	int64_t now = loop_wall_seconds();
 	int64_t grace = domain->owner->config->dns.dns_grace;
 
-	if (!set_works(&domain->set) || !is_absence(domain, result)) {
+	if (!mxset_works(&domain->set) || !is_absence(domain, result)) {
 		domain->gone_since = 0;
 		return false;
 	}
@@ -283,20 +275,10 @@ static void take_set(struct domain *domain, struct lookup_result *result)
 {
 	enum mx_standing before = domain->set.standing;
 
+	lookup_find_ourselves(result, &domain->owner->services->identity.self);
 	mxset_fini(&domain->set);
 	domain->set = result->set;
 	memset(&result->set, 0, sizeof(result->set));
-	switch (result->status) {
-	case DNS_NO_DATA:
-		domain->set.standing = MX_STANDING_IMPLICIT;
-		break;
-	case DNS_NO_DOMAIN:
-		domain->set.standing = MX_STANDING_GONE;
-		break;
-	case DNS_FOUND:
-	case DNS_FAILED:
-		break;
-	}
 	domain->gone_since = 0;
 	domain_members_update(domain);
 	if (domain->set.standing != before)
@@ -321,16 +303,33 @@ static void note_failing(struct domain *domain, bool failing)
 		log_notice("dns: domain=%s mx=answered again", domain->name);
 }
 
+/* A learned domain is ours by its MX records alone. */
+static bool is_ours_no_more(const struct domain *domain, const struct lookup_result *result)
+{
+	return domain->kind == DOMAIN_LEARNED && result->status != DNS_FAILED &&
+	       learned_proof_of(&domain->set, !result->patched) == LEARNED_DISPROVED;
+}
+
 static void mx_done(void *arg, struct lookup_result *result)
 {
 	struct domain *domain = arg;
-	int64_t again = result->ttl;
 
 	domain->mx_lookup = NULL;
+	domain_dns_take(domain, result);
+}
+
+void domain_dns_take(struct domain *domain, struct lookup_result *result)
+{
+	int64_t again = result->ttl;
+
 	domain->mx_answered = true;
 	note_failing(domain, result->status == DNS_FAILED);
 	if (result->status != DNS_FAILED && !still_in_grace(domain, result))
 		take_set(domain, result);
+	if (is_ours_no_more(domain, result)) {
+		domain_forget(domain, learned_refusal_seconds(LEARNED_DISPROVED, result->ttl));
+		return;
+	}
 	if (domain->mx_failing && domain->set.standing == MX_STANDING_UNKNOWN)
 		again = NOTHING_KNOWN_RETRY_SECONDS;
 	else if (result->patched && again > PATCHED_RETRY_SECONDS)

@@ -58,7 +58,12 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 void domain_record_save(const struct domain *domain)
 {
 	char text[RECORD_MAX];
-	json_t *record = json_pack(
+	size_t length;
+	json_t *record;
+
+	if (domain->asleep) /* what it had is in its record, and there alone */
+		return;
+	record = json_pack(
 		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:o, s:o}", "version",
 		RECORD_VERSION, "state", domain_state_name(domain->state), "reason",
 		health_reason_name(domain->reason), "since", (json_int_t)domain->since, "recovered",
@@ -67,8 +72,9 @@ void domain_record_save(const struct domain *domain)
 		"sick", domain->sick, "doubt_from", (json_int_t)domain->doubt_from, "doubt_to",
 		(json_int_t)domain->doubt_to, "mx", mx_standing_name(domain->set.standing), "hosts",
 		set_to_json(&domain->set), "primary", set_to_json(&domain->primary));
-	size_t length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
-
+	if (domain->kind == DOMAIN_LEARNED)
+		domain_learned_to_record(domain, record);
+	length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
 	json_decref(record);
 	if (length > 0 && length <= sizeof(text))
 		writer_put(domain->owner->services->writer, STORE_DOMAINS, domain->name,
@@ -132,6 +138,8 @@ static bool take_record(struct domain *domain, const json_t *record)
 			&primary) != 0 ||
 	    version != RECORD_VERSION)
 		return false;
+	if (domain->kind == DOMAIN_LEARNED)
+		domain_learned_from_record(domain, record);
 	if (state_parse(state, &domain->state)) {
 		domain->since = since;
 		health_reason_parse(reason, &domain->reason);

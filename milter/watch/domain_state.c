@@ -345,6 +345,7 @@ void domain_publish(struct domain *domain)
 		.doubt_to = domain->doubt_to,
 		.recovered = domain->recovered,
 		.senders_up = domain->senders_up,
+		.asleep = domain->asleep,
 	};
 	published->up_seconds = domain->up_seconds;
 	published->up_started_ms = domain->up_started_ms;

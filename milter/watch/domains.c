@@ -13,8 +13,10 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "watch/domain.h"
+#include "watch/next_hop.h"
 
 #define SAVE_EVERY_MS	      60000
+#define ROUNDS		      60  /* in which all are saved: each second one */
 #define LOOKUPS_AT_ONCE	      100 /* at start; the rest follows at this many a second */
 #define HANGING_MS	      30000 /* after a wait in vain nobody waits for that primary for so long */
 #define LATECOMER_SECONDS     60
@@ -23,18 +25,33 @@
 
 /* ---- coming and going ---- */
 
-static struct domain *domain_new(struct domains *domains, const char *name)
+static void set_settings(struct domain *domain, enum domain_kind kind,
+			 const struct config_domain *settings)
+{
+	domain->owner->counts[domain->kind]--;
+	domain->owner->counts[kind]++;
+	domain->kind = kind;
+	domain->settings = settings;
+}
+
+static enum domain_kind kind_of(const struct config_domain *settings)
+{
+	return settings->name[0] == '.' ? DOMAIN_SUBDOMAIN : DOMAIN_CONFIGURED;
+}
+
+static struct domain *domain_new(struct domains *domains, const char *name, enum domain_kind kind)
 {
 	struct domain *domain = memory_alloc(sizeof(*domain));
 
 	domain->owner = domains;
 	text_copy(domain->name, sizeof(domain->name), name);
 	domain->state = DOMAIN_UNKNOWN;
-	domain->begun_ms = loop_now_ms();
 	domain->published.view.state = DOMAIN_UNKNOWN; /* until it is evaluated */
-	domain->published.view.begun_ms = domain->begun_ms;
-	domain->settings = config_domain_find(domains->config, name);
-	domain_record_load(domain);
+	atomic_store(&domain->asked_ms, loop_now_ms());
+	domain->kind = kind;
+	domains->counts[kind]++;
+	domain->settings = kind == DOMAIN_LEARNED ? domain_learned_settings(domain)
+						  : config_domain_find(domains->config, name);
 	return domain;
 }
 
@@ -46,6 +63,8 @@ static void domain_free(struct domain *domain)
 	mxset_fini(&domain->primary);
 	free(domain->published.peers);
 	free(domain->published.endpoints);
+	free(domain->published.next_hop);
+	free(domain->by_next_hop);
 	free(domain);
 }
 
@@ -54,13 +73,12 @@ static int by_name(const struct domain *a, const struct domain *b)
 	return strcmp(a->name, b->name);
 }
 
-static void domain_add(struct domains *domains, const char *name, int64_t delay_ms)
+void domain_begin(struct domain *domain, int64_t delay_ms)
 {
-	struct domain *domain = domain_new(domains, name);
+	struct domains *domains = domain->owner;
 
-	pthread_rwlock_wrlock(&domains->lock);
-	HASH_ADD_STR(domains->all, name, domain);
-	pthread_rwlock_unlock(&domains->lock);
+	domain->begun_ms = loop_now_ms();
+	domain_record_load(domain);
 	domain_members_update(domain);
 	domain_evaluate(domain);
 	domain_dns_start(domain, delay_ms);
@@ -69,8 +87,17 @@ static void domain_add(struct domains *domains, const char *name, int64_t delay_
 		domains->listener.recovered(domains->listener.arg, domain->name, domain->mails);
 }
 
-/* `keep`: what is known of it is remembered for the day it comes back. */
-static void domain_remove(struct domain *domain, bool keep)
+struct domain *domain_add(struct domains *domains, const char *name, enum domain_kind kind)
+{
+	struct domain *domain = domain_new(domains, name, kind);
+
+	pthread_rwlock_wrlock(&domains->lock);
+	HASH_ADD_STR(domains->all, name, domain);
+	pthread_rwlock_unlock(&domains->lock);
+	return domain;
+}
+
+void domain_remove(struct domain *domain, bool keep)
 {
 	struct domains *domains = domain->owner;
 
@@ -81,21 +108,39 @@ static void domain_remove(struct domain *domain, bool keep)
 	else
 		writer_delete(domains->services->writer, STORE_DOMAINS, domain->name,
 			      strlen(domain->name));
+	domains->counts[domain->kind]--;
 	pthread_rwlock_wrlock(&domains->lock);
 	HASH_DEL(domains->all, domain);
 	pthread_rwlock_unlock(&domains->lock);
 	domain_free(domain);
 }
 
-static void save_all(void *arg)
+/* Its record would be older than what it says: its clock runs, or somebody asked for it. */
+static bool is_worth_saving(const struct domain *domain)
+{
+	return domain->up_started_ms != 0 || domain->mails > 0 ||
+	       (domain->kind == DOMAIN_LEARNED &&
+		atomic_load(&domain->asked_ms) - domain->asked_kept_ms >= SAVE_EVERY_MS);
+}
+
+/* Each domain once a minute, but not a hundred thousand of them in one go. */
+static void look_after_some(void *arg)
 {
 	struct domains *domains = arg;
 	struct domain *domain;
 
-	for (domain = domains->all; domain != NULL; domain = domain->hh.next)
-		if (domain->up_started_ms != 0 || domain->mails > 0)
+	domains->round = (domains->round + 1) % ROUNDS;
+	for (domain = domains->all; domain != NULL; domain = domain->hh.next) {
+		if (domain->hh.hashv % ROUNDS != domains->round)
+			continue;
+		if (is_worth_saving(domain)) {
+			domain->asked_kept_ms = atomic_load(&domain->asked_ms);
 			domain_record_save(domain);
-	loop_timer_start(domains->save_timer, SAVE_EVERY_MS);
+		}
+		if (domain->kind == DOMAIN_LEARNED)
+			domain_consider_sleep(domain);
+	}
+	loop_timer_start(domains->round_timer, SAVE_EVERY_MS / ROUNDS);
 }
 
 void domains_free(struct domains *domains)
@@ -104,7 +149,8 @@ void domains_free(struct domains *domains)
 
 	HASH_ITER(hh, domains->all, domain, next)
 		domain_remove(domain, true);
-	loop_timer_free(domains->save_timer);
+	loop_timer_free(domains->round_timer);
+	candidates_free(domains->candidates);
 	endpoints_free(domains->endpoints);
 	pthread_cond_destroy(&domains->changed);
 	pthread_mutex_destroy(&domains->wait_lock);
@@ -130,11 +176,16 @@ static bool same_primary(const struct config_domain *a, const struct config_doma
 	return true;
 }
 
-static void domain_reconfigure(struct domain *domain, const struct config_domain *settings)
+void domain_reconfigure(struct domain *domain, enum domain_kind kind,
+			const struct config_domain *settings)
 {
 	bool same = same_primary(domain->settings, settings);
 
-	domain->settings = settings;
+	if (domain->asleep && kind != DOMAIN_LEARNED)
+		domain_wake(domain);
+	set_settings(domain, kind, settings);
+	if (domain->asleep)
+		return;
 	if (!same)
 		domain_primary_changed(domain);
 	domain_members_update(domain);
@@ -151,7 +202,11 @@ static void reconfigure_present(struct domains *domains, struct config *config)
 		const struct config_domain *settings = config_domain_find(config, domain->name);
 
 		if (settings != NULL)
-			domain_reconfigure(domain, settings);
+			domain_reconfigure(domain, kind_of(settings), settings);
+		else if (domain->kind == DOMAIN_LEARNED && config->domains.from_mta)
+			domain_learned_reconfigure(domain);
+		else if (domain->kind == DOMAIN_LEARNED)
+			domain_learned_leave(domain);
 		else
 			domain_remove(domain, true);
 	}
@@ -167,8 +222,8 @@ static void add_missing(struct domains *domains)
 
 		if (name[0] == '.' || domains_find(domains, name) != NULL)
 			continue;
-		domain_add(domains, name,
-			   added < LOOKUPS_AT_ONCE ? 0 : added * 1000 / LOOKUPS_AT_ONCE);
+		domain_begin(domain_add(domains, name, DOMAIN_CONFIGURED),
+			     added < LOOKUPS_AT_ONCE ? 0 : added * 1000 / LOOKUPS_AT_ONCE);
 		added++;
 	}
 }
@@ -210,8 +265,8 @@ static void add_stored_subdomains(struct domains *domains)
 		   &(struct store_range){ .table = STORE_DOMAINS }, note_stored, &stored);
 	for (size_t i = 0; i < stored.covered.count; i++) {
 		if (domains_find(domains, stored.covered.items[i]) == NULL)
-			domain_add(domains, stored.covered.items[i],
-				   (int64_t)i * 1000 / LOOKUPS_AT_ONCE);
+			domain_begin(domain_add(domains, stored.covered.items[i], DOMAIN_SUBDOMAIN),
+				     (int64_t)i * 1000 / LOOKUPS_AT_ONCE);
 		free(stored.covered.items[i]);
 	}
 	free(stored.covered.items);
@@ -220,10 +275,15 @@ static void add_stored_subdomains(struct domains *domains)
 void domains_configure(struct domains *domains, struct config *config)
 {
 	struct config *old = domains->config;
+	bool learns = config->domains.from_mta;
 
 	domains->config = config_get(config);
+	candidates_clear(domains->candidates);
 	reconfigure_present(domains, config);
 	add_missing(domains);
+	if (learns && (old == NULL || !old->domains.from_mta))
+		domains_restore_learned(domains);
+	domains_make_room(domains, DOMAIN_LEARNED, (size_t)config->domains.max_learned_domains, 0);
 	config_put(old);
 }
 
@@ -242,8 +302,9 @@ struct domains *domains_new(struct services *services, struct config *config,
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&domains->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	domains->save_timer = loop_timer_new(services->loop, save_all, domains);
-	loop_timer_start(domains->save_timer, SAVE_EVERY_MS);
+	domains->candidates = candidates_new(services, domains_learn, domains);
+	domains->round_timer = loop_timer_new(services->loop, look_after_some, domains);
+	loop_timer_start(domains->round_timer, SAVE_EVERY_MS / ROUNDS);
 	domains_configure(domains, config);
 	add_stored_subdomains(domains);
 	return domains;
@@ -264,7 +325,10 @@ void domains_look_again(struct domains *domains)
 	struct domain *domain;
 	int64_t asked = 0;
 
+	candidates_clear(domains->candidates);
 	for (domain = domains->all; domain != NULL; domain = domain->hh.next) {
+		if (domain->asleep)
+			continue;
 		domain_members_update(domain);
 		domain_evaluate(domain);
 		domain_dns_restart(domain, asked++ * 1000 / LOOKUPS_AT_ONCE);
@@ -302,10 +366,8 @@ bool domains_view(struct domains *domains, const char *name, const struct ip *cl
 
 	pthread_rwlock_rdlock(&domains->lock);
 	HASH_FIND_STR(domains->all, name, domain);
-	if (domain != NULL) {
+	if (domain != NULL)
 		view_copy(domain, client, view);
-		atomic_store_explicit(&domain->asked_ms, loop_now_ms(), memory_order_relaxed);
-	}
 	pthread_rwlock_unlock(&domains->lock);
 	return domain != NULL;
 }
@@ -314,6 +376,7 @@ struct wanted {
 	struct domains *domains;
 	char name[MAIL_DOMAIN_MAX + 1];
 	struct ip client;
+	char next_hop[NEXT_HOP_MAX];
 };
 
 static struct wanted *wanted_new(struct domains *domains, const char *name)
@@ -325,30 +388,45 @@ static struct wanted *wanted_new(struct domains *domains, const char *name)
 	return wanted;
 }
 
-static bool is_subdomain(const struct domain *domain)
+static void serve_asked(void *arg)
 {
-	return domain->settings->name[0] == '.';
+	struct wanted *asked = arg;
+	struct domain *domain = domains_find(asked->domains, asked->name);
+
+	if (domain != NULL && domain->asleep)
+		domain_wake(domain);
+	if (domain != NULL && domain->kind == DOMAIN_LEARNED && asked->next_hop[0] != '\0')
+		domain_follow(domain, asked->next_hop);
+	free(asked);
 }
 
-/* Makes room for one more subdomain: the one that nobody has asked for longest goes. */
-static void evict_subdomain(struct domains *domains)
+/* The lock is held. */
+static bool is_elsewhere(const struct domain *domain, const char *next_hop)
 {
-	struct domain *oldest = NULL;
-	struct domain *domain;
-	size_t count = 0;
+	const char *known = domain->published.next_hop;
 
-	for (domain = domains->all; domain != NULL; domain = domain->hh.next) {
-		if (!is_subdomain(domain))
-			continue;
-		count++;
-		if (domain->mails == 0 &&
-		    (oldest == NULL ||
-		     atomic_load(&domain->asked_ms) < atomic_load(&oldest->asked_ms)))
-			oldest = domain;
+	return next_hop[0] != '\0' && strlen(next_hop) < NEXT_HOP_MAX &&
+	       (known == NULL || strcmp(known, next_hop) != 0);
+}
+
+void domains_note_asked(struct domains *domains, const char *name, const char *next_hop)
+{
+	bool wants_service = false;
+	struct wanted *asked;
+	struct domain *domain;
+
+	pthread_rwlock_rdlock(&domains->lock);
+	HASH_FIND_STR(domains->all, name, domain);
+	if (domain != NULL) {
+		atomic_store_explicit(&domain->asked_ms, loop_now_ms(), memory_order_relaxed);
+		wants_service = domain->published.view.asleep || is_elsewhere(domain, next_hop);
 	}
-	if (count < SUBDOMAINS_MAX || oldest == NULL)
+	pthread_rwlock_unlock(&domains->lock);
+	if (!wants_service)
 		return;
-	domain_remove(oldest, false);
+	asked = wanted_new(domains, name);
+	text_copy(asked->next_hop, sizeof(asked->next_hop), next_hop);
+	loop_post(domains->services->loop, serve_asked, asked);
 }
 
 static void take_up(struct domains *domains, const char *name)
@@ -357,8 +435,9 @@ static void take_up(struct domains *domains, const char *name)
 
 	if (settings == NULL || domains_find(domains, name) != NULL)
 		return;
-	evict_subdomain(domains);
-	domain_add(domains, name, 0);
+	if (kind_of(settings) == DOMAIN_SUBDOMAIN)
+		domains_make_room(domains, DOMAIN_SUBDOMAIN, SUBDOMAINS_MAX, 1);
+	domain_begin(domain_add(domains, name, kind_of(settings)), 0);
 }
 
 static void take_wanted(void *arg)
@@ -379,6 +458,17 @@ bool domains_want(struct domains *domains, const char *name)
 	if (may)
 		loop_post(domains->services->loop, take_wanted, wanted_new(domains, name));
 	return may;
+}
+
+bool domains_learn_later(struct domains *domains, const char *name, const char *next_hop)
+{
+	return candidates_consider(domains->candidates, name,
+				   strlen(next_hop) < NEXT_HOP_MAX ? next_hop : "");
+}
+
+void domains_wait_learned(struct domains *domains, const char *name, int64_t until_ms)
+{
+	candidates_wait(domains->candidates, name, until_ms);
 }
 
 static void probe_client(void *arg)
@@ -451,6 +541,7 @@ void domains_stop_waits(struct domains *domains)
 	domains->stopping = true;
 	pthread_cond_broadcast(&domains->changed);
 	pthread_mutex_unlock(&domains->wait_lock);
+	candidates_stop_waits(domains->candidates);
 }
 
 void domains_note_hanging(struct domains *domains, const char *name)
@@ -575,7 +666,11 @@ const char *domain_endpoint_host(const struct domain *domain, const struct endpo
 
 const char *domain_source(const struct domain *domain)
 {
-	return strcmp(domain->settings->name, domain->name) == 0 ? "configured" : "subdomain";
+	static const char *const sources[] = { [DOMAIN_CONFIGURED] = "configured",
+					       [DOMAIN_SUBDOMAIN] = "subdomain",
+					       [DOMAIN_LEARNED] = "learned" };
+
+	return sources[domain->kind];
 }
 
 const struct mxset *domain_mxset(const struct domain *domain)

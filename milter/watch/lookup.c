@@ -160,6 +160,15 @@ struct lookup *lookup_hosts(struct dns *dns, struct loop *loop, const struct mxs
 	return lookup;
 }
 
+void lookup_find_ourselves(struct lookup_result *result, const struct mx_identity *self)
+{
+	mxset_find_ourselves(&result->set, self);
+	if (result->status == DNS_NO_DATA)
+		result->set.standing = MX_STANDING_IMPLICIT;
+	else if (result->status == DNS_NO_DOMAIN)
+		result->set.standing = MX_STANDING_GONE;
+}
+
 void lookup_cancel(struct lookup *lookup)
 {
 	if (lookup != NULL)
