@@ -17,10 +17,13 @@
 #include "core/learned.h"
 
 #define REFUSED_MAX	   10000
+#define MINUTE_MS	   60000
 #define LOOKUPS_PER_SECOND 50
 #define LOOKUPS_AT_ONCE	   32
-#define LONG_WAIT_MS	   2000
-#define NO_WAITS_MS	   30000 /* for so long nobody waits for a candidate after a long wait */
+#define WAITS_IN_VAIN	   20 /* a minute, for names that aren't ours: mail must not be slow for them \
+			       */
+#define LONG_WAIT_MS 2000
+#define NO_WAITS_MS  30000 /* for so long nobody waits for a candidate after a long wait */
 
 struct candidate {
 	UT_hash_handle hh;
@@ -41,6 +44,7 @@ struct candidates {
 	struct candidate *all; /* in the order in which they came in */
 	size_t pending;
 	struct budget lookups;
+	struct budget waits_in_vain;
 	int64_t no_waits_until_ms;
 	bool stopping;
 };
@@ -190,6 +194,26 @@ static bool may_look_up(struct candidates *candidates, const struct candidate *k
 	       budget_take(&candidates->lookups, LOOKUPS_PER_SECOND, 1000, now);
 }
 
+/* The lock is held. */
+static bool may_wait(const struct candidates *candidates)
+{
+	int64_t now = loop_now_ms();
+
+	return now >= candidates->no_waits_until_ms &&
+	       budget_has(&candidates->waits_in_vain, WAITS_IN_VAIN, MINUTE_MS, now);
+}
+
+/* The lock is held. A resolver that hangs, and names that aren't ours, must not hold up mail. */
+static void note_wait(struct candidates *candidates, bool in_vain, int64_t begun_ms)
+{
+	int64_t now = loop_now_ms();
+
+	if (in_vain)
+		budget_take(&candidates->waits_in_vain, WAITS_IN_VAIN, MINUTE_MS, now);
+	if (now - begun_ms >= LONG_WAIT_MS)
+		candidates->no_waits_until_ms = now + NO_WAITS_MS;
+}
+
 bool candidates_consider(struct candidates *candidates, const char *name, const char *next_hop)
 {
 	size_t length = strlen(name);
@@ -211,8 +235,7 @@ bool candidates_consider(struct candidates *candidates, const char *name, const 
 		call->candidates = candidates;
 		memcpy(call->name, name, length + 1);
 	}
-	worth_waiting = candidate != NULL && candidate->pending &&
-			loop_now_ms() >= candidates->no_waits_until_ms;
+	worth_waiting = candidate != NULL && candidate->pending && may_wait(candidates);
 	pthread_mutex_unlock(&candidates->lock);
 	if (call != NULL)
 		loop_post(candidates->services->loop, look_up, call);
@@ -232,9 +255,7 @@ void candidates_wait(struct candidates *candidates, const char *name, int64_t un
 	       candidate->pending)
 		over = pthread_cond_timedwait(&candidates->settled, &candidates->lock, &deadline) !=
 		       0;
-	/* a resolver that hangs would hold up all mail to foreign domains */
-	if (over || loop_now_ms() - begun_ms >= LONG_WAIT_MS)
-		candidates->no_waits_until_ms = loop_now_ms() + NO_WAITS_MS;
+	note_wait(candidates, find(candidates, name) != NULL, begun_ms);
 	pthread_mutex_unlock(&candidates->lock);
 }
 
