@@ -4,6 +4,8 @@
 # teaches its domain, if the MX records list us and somebody better; nothing else does, and until
 # that is proved nobody of that domain ever gets a packet from us (P6).
 
+import os
+import re
 import threading
 import time
 
@@ -592,3 +594,95 @@ def test_next_hop_of_a_configured_domain_means_nothing(lab):
     time.sleep(1)
     assert not inner.sessions and not lab.dns.count("inner.conf.test")
     assert daemon.status("conf.test")["forwarding_set"] == ["mx1.conf.test"]
+
+
+# ---- sleep ----
+
+
+DAY = 86400
+
+
+def make_older(daemon, seconds):
+    """As if nobody had asked for so long: only while the daemon doesn't run. The store holds the
+    time as text."""
+    path = os.path.join(daemon.state_dir, "backupmx.mdb")
+    with open(path, "r+b") as file:
+        data = file.read()
+        older, count = re.subn(rb'"asked":(\d{10})',
+                               lambda found: b'"asked":%010d' % (int(found[1]) - seconds), data)
+        assert count
+        file.seek(0)
+        file.write(older)
+
+
+def test_asleep_after_a_restart_and_awake_when_asked(lab):
+    primary = lab.primary("new.test", recipients=dict(VALID))
+    daemon = lab.daemon()
+    teach(daemon, "new.test")
+    daemon.learn("alice@new.test")
+    clock = daemon.explain("alice@new.test")["inputs"]["age_up_seconds"]
+    daemon.stop()
+    make_older(daemon, DAY + 100)
+    primary.forget()
+    lab.dns.queries.clear()
+    daemon.start()
+    told = daemon.status("new.test")
+    assert (told["state"], told["asleep"], told["source"]) == ("unknown", True, "learned")
+    daemon.explain("alice@new.test")            # looking wakes nobody
+    time.sleep(2.5)
+    assert not primary.sessions
+    assert not lab.dns.queries
+    assert daemon.status("new.test")["asleep"]
+    # the first recipient waits for the first probe, as with a new one
+    teach(daemon, "new.test")
+    daemon.wait_for_log(r"domain: domain=new\.test action=awake")
+    told = daemon.explain("alice@new.test")
+    assert told["recipient"] == "valid"
+    assert told["inputs"]["age_up_seconds"] <= clock + 3
+    assert not daemon.status("new.test")["asleep"]
+    daemon.restart()
+    daemon.wait_for_state("new.test", "up")
+
+
+def test_a_sleeper_is_configured(lab):
+    lab.primary("new.test", recipients=dict(VALID))
+    daemon = lab.daemon()
+    teach(daemon, "new.test")
+    daemon.learn("alice@new.test")
+    daemon.stop()
+    make_older(daemon, 2 * DAY)
+    daemon.start()
+    assert daemon.status("new.test")["asleep"]
+    daemon.change_ini({'domain "new.test"': {}})
+    daemon.hup()
+    daemon.wait_for_state("new.test", "up")
+    assert daemon.status("new.test")["source"] == "configured"
+    assert daemon.explain("alice@new.test")["recipient"] == "valid"
+
+
+def test_asleep_once_an_outage_is_over(lab):
+    """Nobody asked for a day, but it was down: that is seen through first. Then it sleeps."""
+    primary = lab.primary("new.test", recipients=dict(VALID))
+    daemon = lab.daemon()
+    teach(daemon, "new.test")
+    daemon.learn("alice@new.test")
+    primary.stop()
+    daemon.wait_for_state("new.test", "down")
+    daemon.stop()
+    make_older(daemon, DAY + 100)
+    daemon.start()
+    assert not daemon.status("new.test")["asleep"]
+    primary.start()
+    daemon.wait_for_log(r"health: domain=new\.test state=up")
+    daemon.wait_for_log(r"domain: domain=new\.test action=asleep", 90)
+    time.sleep(1)
+    primary.forget()
+    lab.dns.queries.clear()
+    assert daemon.status("new.test")["endpoints"] == []
+    time.sleep(2.5)
+    assert not primary.sessions and not lab.dns.queries
+    teach(daemon, "new.test")
+    primary.stop()
+    daemon.wait_for_state("new.test", "down")
+    assert daemon.milter().rcpt("<alice@new.test>").action == "continue"
+    assert daemon.explain("alice@new.test")["reason"] == "primary-down"

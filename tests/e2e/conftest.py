@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # End-to-end tests: real Postfix on both sides, a real DNS server, the real daemon, in namespaces.
-# A module's tests share one lab; a module that wants other settings says so in MILTER_SETTINGS.
+# A module's tests share one lab; a module that wants other settings says so in MILTER_SETTINGS, and
+# in CONFIGURED_DOMAINS if other domains than those that the MTA relays are to be configured.
 # When a test fails, the logs of the milter and of both Postfixes are shown with it.
 
 import os
@@ -22,7 +23,8 @@ _labs = []
 @pytest.fixture(scope="module")
 def lab(request):
     """The module's lab. Leaving it stops the daemon: anything but a clean end is an error."""
-    with new_lab(getattr(request.module, "MILTER_SETTINGS", {})) as lab:
+    with new_lab(getattr(request.module, "MILTER_SETTINGS", {}),
+                 getattr(request.module, "CONFIGURED_DOMAINS", None)) as lab:
         yield lab
 
 
@@ -33,8 +35,8 @@ def own_lab():
         yield lambda settings=None: opened.enter_context(new_lab(settings or {}))
 
 
-def new_lab(settings):
-    lab = Lab(milter=settings, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
+def new_lab(settings, configured=None):
+    lab = Lab(milter=settings, relayed=configured, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
     _labs.append(lab)
     return lab
 
