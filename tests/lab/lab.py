@@ -59,9 +59,10 @@ def _leave_by_exit(number, _frame):
 class Lab:
     """`with Lab() as lab:`. milter: settings by section (see milter.SETTINGS), or None for none."""
 
-    def __init__(self, milter=(), relayed=None, keep=False):
+    def __init__(self, milter=(), relayed=None, configured=None, keep=False):
         self._milter_settings = None if milter is None else dict(milter)
         self._relayed = RELAYED if relayed is None else relayed
+        self._configured = self._relayed if configured is None else configured
         self._keep = keep
         self._stack = ExitStack()
         self.started_in = None
@@ -155,9 +156,10 @@ class Lab:
         return host
 
     def configure_milter(self, changes=None):
-        """Writes the ini: the lab's settings with changes; our domains are those the MTA relays."""
+        """Writes the ini: the lab's settings with changes; our domains are those the MTA relays,
+        unless the lab was made with others."""
         domains = pathlib.Path(self.milter.folder) / "domains"
-        domains.write_text("".join(f"{name}\n" for name in self._relayed))
+        domains.write_text("".join(f"{name}\n" for name in self._configured))
         self.milter.write_ini(merged(SETTINGS, {"domains": {"domains_file": domains}},
                                      self._milter_settings, changes or {}))
 
@@ -198,11 +200,11 @@ class Lab:
         """{(address, port): SYNs} of the milter's own user, MTA excluded, since the lab is up."""
         found = {}
         for name in ("v4", "v6"):
-            listing = self.backup_host.run(["nft", "list", "set", "inet", "book", name],
+            listing = self.backup_host.run(["nft", "-n", "list", "set", "inet", "book", name],
                                            network_only=True)
             for address, port, packets in re.findall(
-                    r"([0-9a-f.:]+) \. (\w+) counter packets (\d+)", listing):
-                found[address, 25 if port == "smtp" else port] = int(packets)
+                    r"([0-9a-f.:]+) \. (\d+) counter packets (\d+)", listing):
+                found[address, int(port)] = int(packets)
         return found
 
     # The primary's other faces.
