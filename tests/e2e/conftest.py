@@ -36,7 +36,7 @@ def own_lab():
 
 
 def new_lab(settings, configured=None):
-    lab = Lab(milter=settings, relayed=configured, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
+    lab = Lab(milter=settings, configured=configured, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
     _labs.append(lab)
     return lab
 
