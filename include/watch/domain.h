@@ -140,12 +140,16 @@ bool domains_make_room(struct domains *domains, enum domain_kind kind, size_t mo
 struct json_t;
 void domain_learned_to_record(const struct domain *domain, struct json_t *record);
 void domain_learned_from_record(struct domain *domain, const struct json_t *record);
-/* Takes the learned domains up again that the store remembers. */
+
+/* domains_restore.c: takes those up again that the store remembers. */
 void domains_restore_learned(struct domains *domains);
+void domains_restore_subdomains(struct domains *domains, size_t most);
 
 /* domain_state.c */
 void domain_evaluate(struct domain *domain);
 void domain_publish(struct domain *domain);
+/* It is in another state, or has other settings. */
+void domain_tell_prover(struct domain *domain);
 void domain_endpoint_sampled(void *domain, struct endpoint *endpoint);
 int64_t domain_up_clock(const struct domain *domain);
 

@@ -169,7 +169,7 @@ static void tell_listener(const struct domain *domain, enum domain_state was)
 		listener->recovered(listener->arg, domain->name, domain->mails);
 }
 
-static void tell_prover(struct domain *domain)
+void domain_tell_prover(struct domain *domain)
 {
 	const struct domains_prover *prover = &domain->owner->prover;
 
@@ -210,7 +210,7 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	domain_record_save(domain);
 	domain_publish(domain);
 	tell_listener(domain, was);
-	tell_prover(domain);
+	domain_tell_prover(domain);
 }
 
 /* In each set the best one up leads; while none is up, all do. */

@@ -190,8 +190,7 @@ void domain_reconfigure(struct domain *domain, enum domain_kind kind,
 		domain_primary_changed(domain);
 	domain_members_update(domain);
 	domain_evaluate(domain);
-	if (domain->owner->prover.changed != NULL)
-		domain->owner->prover.changed(domain->owner->prover.arg, domain);
+	domain_tell_prover(domain);
 }
 
 static void reconfigure_present(struct domains *domains, struct config *config)
@@ -228,50 +227,6 @@ static void add_missing(struct domains *domains)
 	}
 }
 
-struct stored_names {
-	const struct config *config;
-	struct config_strings covered; /* subdomains that a ".parent" section still covers */
-};
-
-static bool note_stored(void *arg, const void *key, size_t key_length, const void *value,
-			size_t value_length)
-{
-	struct stored_names *stored = arg;
-	char name[MAIL_DOMAIN_MAX + 1];
-	const struct config_domain *settings;
-
-	(void)value;
-	(void)value_length;
-	if (key_length >= sizeof(name))
-		return true;
-	memcpy(name, key, key_length);
-	name[key_length] = '\0';
-	settings = config_domain_find(stored->config, name);
-	if (settings == NULL || settings->name[0] != '.')
-		return true;
-	stored->covered.items = memory_resize(stored->covered.items, stored->covered.count + 1,
-					      sizeof(*stored->covered.items));
-	stored->covered.items[stored->covered.count++] = memory_string(name);
-	return stored->covered.count < SUBDOMAINS_MAX;
-}
-
-/* Subdomains are taken up when asked for; after a restart those that were are again at once, for
- * there may be mail in the queue for them. */
-static void add_stored_subdomains(struct domains *domains)
-{
-	struct stored_names stored = { .config = domains->config };
-
-	store_scan(writer_store(domains->services->writer),
-		   &(struct store_range){ .table = STORE_DOMAINS }, note_stored, &stored);
-	for (size_t i = 0; i < stored.covered.count; i++) {
-		if (domains_find(domains, stored.covered.items[i]) == NULL)
-			domain_begin(domain_add(domains, stored.covered.items[i], DOMAIN_SUBDOMAIN),
-				     (int64_t)i * 1000 / LOOKUPS_AT_ONCE);
-		free(stored.covered.items[i]);
-	}
-	free(stored.covered.items);
-}
-
 void domains_configure(struct domains *domains, struct config *config)
 {
 	struct config *old = domains->config;
@@ -306,7 +261,7 @@ struct domains *domains_new(struct services *services, struct config *config,
 	domains->round_timer = loop_timer_new(services->loop, look_after_some, domains);
 	loop_timer_start(domains->round_timer, SAVE_EVERY_MS / ROUNDS);
 	domains_configure(domains, config);
-	add_stored_subdomains(domains);
+	domains_restore_subdomains(domains, SUBDOMAINS_MAX);
 	return domains;
 }
 

@@ -121,96 +121,6 @@ void domain_learned_from_record(struct domain *domain, const json_t *record)
 	domain->settings = domain_learned_settings(domain);
 }
 
-struct stored_domain {
-	char *name;
-	int64_t asked; /* seconds since 1970 */
-	bool busy;     /* it was away, or mail waits */
-	bool mail_waits;
-};
-
-struct stored_domains {
-	struct stored_domain *items;
-	size_t count;
-};
-
-static bool note_stored(void *arg, const void *key, size_t key_length, const void *value,
-			size_t value_length)
-{
-	struct stored_domains *stored = arg;
-	json_t *record = json_loadb(value, value_length, 0, NULL);
-	const char *state = json_string_value(json_object_get(record, "state"));
-	struct stored_domain *item;
-
-	if (json_is_true(json_object_get(record, "learned")) && key_length <= MAIL_DOMAIN_MAX) {
-		stored->items =
-			memory_resize(stored->items, stored->count + 1, sizeof(*stored->items));
-		item = &stored->items[stored->count++];
-		item->name = memory_format("%.*s", (int)key_length, (const char *)key);
-		item->asked = json_integer_value(json_object_get(record, "asked"));
-		item->mail_waits = json_integer_value(json_object_get(record, "mails")) > 0;
-		item->busy = item->mail_waits || (state != NULL && (strcmp(state, "down") == 0 ||
-								    strcmp(state, "sick") == 0));
-	}
-	json_decref(record);
-	return true;
-}
-
-/* Those with mail waiting first, then those asked for lately. */
-static int by_worth(const void *left, const void *right)
-{
-	const struct stored_domain *a = left;
-	const struct stored_domain *b = right;
-
-	if (a->mail_waits != b->mail_waits)
-		return a->mail_waits ? -1 : 1;
-	if (a->asked != b->asked)
-		return a->asked > b->asked ? -1 : 1;
-	return strcmp(a->name, b->name);
-}
-
-/* Restores one; `started` counts those that look around, to spread their look-ups. */
-static void restore(struct domains *domains, const struct stored_domain *stored, int64_t *started)
-{
-	int64_t idle = loop_wall_seconds() - stored->asked;
-	struct domain *domain = domain_add(domains, stored->name, DOMAIN_LEARNED);
-
-	idle = idle > 0 ? idle : 0;
-	atomic_store(&domain->asked_ms, loop_now_ms() - idle * 1000);
-	domain->asked_kept_ms = atomic_load(&domain->asked_ms);
-	domain->asleep = learned_may_sleep(DOMAIN_UNKNOWN, stored->busy, idle);
-	if (domain->asleep)
-		domain_publish(domain);
-	else
-		domain_begin(domain, (*started)++ * 1000 / RESTORED_PER_SECOND);
-}
-
-void domains_restore_learned(struct domains *domains)
-{
-	struct writer *writer = domains->services->writer;
-	size_t most = (size_t)domains->config->domains.max_learned_domains;
-	struct stored_domains stored = { .items = NULL };
-	int64_t started = 0;
-
-	store_scan(writer_store(writer), &(struct store_range){ .table = STORE_DOMAINS },
-		   note_stored, &stored);
-	if (stored.count > 0)
-		qsort(stored.items, stored.count, sizeof(*stored.items), by_worth);
-	for (size_t i = 0; i < stored.count; i++) {
-		const struct stored_domain *item = &stored.items[i];
-
-		if (config_domain_find(domains->config, item->name) == NULL &&
-		    domains_find(domains, item->name) == NULL) {
-			if (domains->counts[DOMAIN_LEARNED] < most || item->mail_waits)
-				restore(domains, item, &started);
-			else
-				writer_delete(writer, STORE_DOMAINS, item->name,
-					      strlen(item->name));
-		}
-		free(item->name);
-	}
-	free(stored.items);
-}
-
 /* ---- sleep ---- */
 
 void domain_consider_sleep(struct domain *domain)
@@ -236,6 +146,7 @@ void domain_consider_sleep(struct domain *domain)
 	domain_members_update(domain);
 	domain->asleep = true;
 	domain_publish(domain);
+	domain_tell_prover(domain);
 }
 
 void domain_wake(struct domain *domain)
