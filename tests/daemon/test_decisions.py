@@ -50,6 +50,7 @@ class World:
         lab.dns.mx("up.test", (10, "mx1.up.test"), (20, OUR_NAME), (30, "mx3.up.test"))
         # a domain that isn't configured, and one that is but whose MX records don't want us
         self.foreign = lab.primary("foreign.test", recipients=dict(VALID))
+        lab.dns.mx("foreign.test", (10, "mx1.foreign.test"))
         lab.server("mx1.notbackup.test")
         lab.dns.mx("notbackup.test", (10, "mx1.notbackup.test"))
         sections['domain "notbackup.test"'] = {}

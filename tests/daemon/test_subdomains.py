@@ -172,6 +172,7 @@ def test_stored_subdomains_of_a_section_that_is_gone(lab):
     world.know_real()
     world.daemon.stop()
     ini = {name: keys for name, keys in world.daemon.ini.items() if name != 'domain ".par.test"'}
+    ini["domains"] = {"domains_from_mta": False}
     world.daemon.write_ini(ini)
     world.daemon.start()
     assert world.daemon.milter().rcpt("<alice@real.par.test>").action == "continue"

@@ -24,6 +24,8 @@ def test_p6_nobody_but_primaries_is_ever_talked_to(lab):
         "address of the domain itself": lab.server("ours.test.victim.test"),
         "the worse MX": worse,
     }
+    # MX records that list us would teach the domain (test_learned_domains.py)
+    lab.dns.mx("victim.test", (10, "mx1.victim.test"))
     literal = bystanders["an address literal"].address
     # ours.test has MX records, so its own address means nothing
     lab.dns.set("ours.test", "A", [bystanders["address of the domain itself"].address])
