@@ -20,11 +20,9 @@
 #define MINUTE_MS	   60000
 #define LOOKUPS_PER_SECOND 50
 #define LOOKUPS_AT_ONCE	   32
-#define WAITS_IN_VAIN                                                                              \
-	20 /* a minute, for names that aren't ours: mail must not be slow for them                 \
-	    */
-#define LONG_WAIT_MS 2000
-#define NO_WAITS_MS  30000 /* for so long nobody waits for a candidate after a long wait */
+#define WAITS_IN_VAIN	   20 /* a minute: names that aren't ours must not make mail slow */
+#define LONG_WAIT_MS	   2000
+#define NO_WAITS_MS	   30000 /* for so long nobody waits for a candidate after a long wait */
 
 struct candidate {
 	UT_hash_handle hh;

@@ -14,11 +14,10 @@
 #include "watch/domain.h"
 #include "watch/next_hop.h"
 
-#define LEARNED_PER_SECOND  10
-#define FOLLOW_EVERY_MS	    10000 /* a next hop that changes with each recipient is followed thus */
-#define RESTORED_PER_SECOND 100
-#define MADE_ROOM_AT_ONCE_PART                                                                     \
-	100 /* of all; looking for the oldest one by one would take too long */
+#define LEARNED_PER_SECOND 10
+#define FOLLOW_EVERY_MS	   10000 /* a next hop that changes with each recipient is followed thus */
+#define ROOM_PART                                                                                  \
+	100 /* so much of all is made room for at once: looking for the oldest takes long */
 
 static void log_action(const struct domain *domain, enum log_level level, const char *action,
 		       const char *key, const char *value)
@@ -236,7 +235,6 @@ bool domains_make_room(struct domains *domains, enum domain_kind kind, size_t mo
 	size_t there = domains->counts[kind];
 
 	if (there + more > most)
-		remove_idle(domains, kind,
-			    there + more - most + (more > 0 ? most / MADE_ROOM_AT_ONCE_PART : 0));
+		remove_idle(domains, kind, there + more - most + (more > 0 ? most / ROOM_PART : 0));
 	return domains->counts[kind] + more <= most;
 }
