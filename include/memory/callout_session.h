@@ -45,6 +45,7 @@ struct callout_line {
 	struct loop_timer *timer;	   /* of the next canary's turn */
 	struct callout_session *sessions;
 	int64_t session_count;
+	struct callout_session *idle; /* one of them, kept open for the next question */
 	struct budget rate;
 	struct budget refusals;
 };
@@ -134,6 +135,10 @@ void callout_silences_clear(struct callouts *callouts);
 /* Starts a session with the line's host for the domain's questions. */
 void callout_session_start(struct callout_line *line, struct domain *domain,
 			   struct endpoint *endpoint);
+/* The line's idle session takes up what waits, or ends. */
+void callout_session_resume(struct callout_session *session);
+/* Its settings are out of date: it takes no further question. */
+void callout_session_retire(struct callout_session *session);
 /* Closes it without answering anybody. */
 void callout_session_free(struct callout_session *session);
 struct callout_session *callout_session_next(struct callout_session *session);

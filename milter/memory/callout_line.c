@@ -144,6 +144,10 @@ void callout_line_serve(struct callout_line *line)
 	struct callout_question *question;
 
 	while ((question = callout_line_first(line)) != NULL) {
+		if (line->idle != NULL) {
+			callout_session_resume(line->idle);
+			return;
+		}
 		if (line->session_count >= line->callouts->config->recipients.callout_sessions)
 			return;
 		if (open_session(line, question))

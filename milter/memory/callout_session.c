@@ -2,7 +2,8 @@
 /*
  * A session with a primary. For each question up to three recipients are asked about, in this
  * order: an invented one (is the domain a catch-all?), the one in question, and, if that was
- * refused, a control that the primary is known to accept. Loop thread only.
+ * refused, a control that the primary is known to accept. One session of a line stays open for a
+ * while when there is nothing to ask. Loop thread only.
  */
 #include "memory/callout_session.h"
 
@@ -18,6 +19,8 @@
 #define REFUSALS_MAX		7 /* Postfix tarpits from the tenth error on: leave well before */
 #define REFUSALS_PER_QUESTION	3 /* the invented one, the one in question, the control */
 #define REFUSALS_PER_CANARY	1
+#define IDLE_MS			10000
+#define AGE_MS			120000
 #define INVENTED_LENGTH		16
 #define CATCH_ALL_AGAIN_SECONDS 3600
 #define WEEK_SECONDS		(7 * 24 * 3600)
@@ -41,8 +44,12 @@ struct callout_session {
 	int refusals;		   /* in this session */
 	char controlled[MAIL_DOMAIN_MAX +
 			1]; /* the domain whose control was accepted in this session */
-	bool answered;	    /* a question before the present one */
-	bool retry_plain;   /* TLS failed, and may be left out */
+	bool answered;	    /* a question before the present one, or it has been idle */
+	bool reused;	    /* it has been idle, and nothing was heard from the host since */
+	bool stale;	    /* the configuration has changed since it was opened */
+	int64_t opened_ms;
+	struct loop_timer *idle_timer;
+	bool retry_plain; /* TLS failed, and may be left out */
 	/* what the session is made of; must outlive the client */
 	char helo[MAIL_DOMAIN_MAX + 1];
 	char host[MAIL_DOMAIN_MAX + 1];
@@ -60,6 +67,9 @@ static void session_unlink(struct callout_session *session)
 {
 	DL_DELETE(session->line->sessions, session);
 	session->line->session_count--;
+	if (session->line->idle == session)
+		session->line->idle = NULL;
+	loop_timer_free(session->idle_timer);
 	free(session);
 }
 
@@ -279,15 +289,74 @@ static void session_quit(struct callout_session *session)
 	session_unlink(session);
 }
 
+/* The endpoint that this session talks to, as one of the domain's; NULL when it is none any more.
+ */
+static struct endpoint *endpoint_of(const struct callout_session *session, const char *domain_name)
+{
+	struct domain *domain = domains_find(session->line->callouts->domains, domain_name);
+
+	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++) {
+		struct endpoint *endpoint = domain_member(domain, i).endpoint;
+
+		if (ip_port_equal(endpoint_address(endpoint), &session->line->address))
+			return endpoint;
+	}
+	return NULL;
+}
+
+/* Several domains may know one address by different names; the certificate was checked for one. */
+static bool is_verified_for(const struct callout_session *session, const char *domain)
+{
+	struct callouts *callouts = session->line->callouts;
+	const struct endpoint *endpoint = endpoint_of(session, domain);
+
+	if (callouts->config->recipients.callout_tls != CONFIG_TLS_VERIFY)
+		return true;
+	return endpoint != NULL &&
+	       strcmp(domain_endpoint_host(domains_find(callouts->domains, domain), endpoint),
+		      session->host) == 0;
+}
+
+static int64_t age_left_ms(const struct callout_session *session)
+{
+	return session->opened_ms + AGE_MS - loop_now_ms();
+}
+
 /* This session is good for that question. */
 static bool may_take(const struct callout_session *session, const struct callout_question *question)
 {
-	if (question == NULL)
+	if (question == NULL || session->stale || age_left_ms(session) <= 0 ||
+	    !is_verified_for(session, question->domain))
 		return false;
 	if (question->done != NULL)
 		return session->refusals + REFUSALS_PER_CANARY <= REFUSALS_MAX;
 	return session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
 	       callout_line_may_be_refused(session->line);
+}
+
+static bool may_rest(const struct callout_session *session)
+{
+	return session->line->idle == NULL && callout_line_first(session->line) == NULL &&
+	       !session->stale && age_left_ms(session) > 0 &&
+	       session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX;
+}
+
+static void rested_enough(void *arg)
+{
+	session_quit(arg);
+}
+
+static void session_rest(struct callout_session *session)
+{
+	int64_t left = age_left_ms(session);
+
+	session->line->idle = session;
+	session->answered = true;
+	session->controlled[0] = '\0'; /* who was accepted then may not be any more */
+	if (session->idle_timer == NULL)
+		session->idle_timer = loop_timer_new(session->line->callouts->services->loop,
+						     rested_enough, session);
+	loop_timer_start(session->idle_timer, left < IDLE_MS ? left : IDLE_MS);
 }
 
 static void session_next_question(struct callout_session *session)
@@ -306,23 +375,27 @@ static void session_next_question(struct callout_session *session)
 		else if (begin_question(session))
 			return;
 	}
+	if (may_rest(session)) {
+		session_rest(session);
+		return;
+	}
 	session_quit(session);
 	callout_line_serve(line);
 }
 
-/* The endpoint that this session talks to, as one of the domain's; NULL when it is none any more.
- */
-static struct endpoint *endpoint_of(const struct callout_session *session, const char *domain_name)
+void callout_session_resume(struct callout_session *session)
 {
-	struct domain *domain = domains_find(session->line->callouts->domains, domain_name);
+	session->line->idle = NULL;
+	session->reused = true;
+	loop_timer_stop(session->idle_timer);
+	session_next_question(session);
+}
 
-	for (size_t i = 0; domain != NULL && i < domain_member_count(domain); i++) {
-		struct endpoint *endpoint = domain_member(domain, i).endpoint;
-
-		if (ip_port_equal(endpoint_address(endpoint), &session->line->address))
-			return endpoint;
-	}
-	return NULL;
+void callout_session_retire(struct callout_session *session)
+{
+	session->stale = true;
+	if (session->line->idle == session)
+		session_quit(session);
 }
 
 static void take_rcpt(struct callout_session *session, const struct smtp_reply *reply)
@@ -346,14 +419,15 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 }
 
 /* A host that hangs up in the middle of a session that went well until then ("421 too many errors")
- * has not been heard on this question: it gets its turn in another session, once. */
+ * has not been heard on this question: it gets its turn in another session, once. That it closed an
+ * idle one is nobody's fault and doesn't count. */
 static bool ask_again(struct callout_session *session)
 {
 	struct callout_question *question = session->question;
 
-	if (question == NULL || !session->answered || question->again)
+	if (question == NULL || !session->answered || (question->again && !session->reused))
 		return false;
-	question->again = true;
+	question->again = question->again || !session->reused;
 	session->question = NULL;
 	callout_line_put_back(session->line, question);
 	return true;
@@ -380,6 +454,8 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 {
 	struct callout_session *session = arg;
 
+	if (reply->code != 421) /* "idle for too long" */
+		session->reused = false;
 	switch (session->phase) {
 	case PHASE_MAIL:
 		session->phase = PHASE_RCPT;
@@ -441,6 +517,10 @@ static void ended(void *arg, enum health_reason reason)
 	struct endpoint *endpoint;
 
 	session->client = NULL;
+	if (session->line->idle == session) {
+		session_unlink(session);
+		return;
+	}
 	if (reason == HEALTH_TLS_FAIL && domain != NULL && !session->retry_plain &&
 	    callouts->config->recipients.callout_tls == CONFIG_TLS_MAY) {
 		session->retry_plain = true;
@@ -455,7 +535,7 @@ static void ended(void *arg, enum health_reason reason)
 		finish_question(session, &answer);
 	}
 	endpoint = endpoint_of(session, session->domain);
-	if (endpoint != NULL)
+	if (endpoint != NULL && !session->reused)
 		endpoint_probe_soon(endpoint);
 	fail_session(session, reason, 0);
 }
@@ -489,6 +569,7 @@ void callout_session_start(struct callout_line *line, struct domain *domain,
 	struct callout_session *session = memory_alloc(sizeof(*session));
 
 	session->line = line;
+	session->opened_ms = loop_now_ms();
 	text_copy(session->helo, sizeof(session->helo),
 		  probe->helo_name[0] != '\0' ? probe->helo_name
 					      : line->callouts->services->identity.host_name);

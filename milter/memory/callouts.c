@@ -388,8 +388,16 @@ void callouts_observe(struct callouts *callouts, const struct callouts_observer 
 void callouts_configure(struct callouts *callouts, struct config *config)
 {
 	struct config *old = callouts->config;
+	struct callout_session *session, *next;
+	struct callout_line *line, *next_line;
 
 	callouts->config = config_get(config);
+	HASH_ITER(hh, callouts->lines, line, next_line) {
+		for (session = line->sessions; session != NULL; session = next) {
+			next = callout_session_next(session);
+			callout_session_retire(session);
+		}
+	}
 	config_put(old);
 }
 

@@ -203,7 +203,7 @@ def test_sessions_end_with_quit(lab):
     ask_many(daemon, ["alice@quit.test"])
     server.wait_for_rcpt("alice@quit.test")
     session = next(s for s in server.callout_sessions() if "alice@quit.test" in s.rcpts)
-    eventually(lambda: session.ended, 10, lambda: str(session))
+    eventually(lambda: session.ended, 30, lambda: str(session))
     assert session.commands[-1] == "QUIT"
     assert session.helo_name == "mx2.example.net"
 

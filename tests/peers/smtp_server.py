@@ -177,6 +177,14 @@ class SmtpServer:
         for connection in connections:
             _reset(connection)
 
+    def say_to_all(self, line):
+        """Say something to all who are connected without being asked, and close."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.sendall((line + "\r\n").encode())
+            connection.shutdown(socket.SHUT_RDWR)
+
     # -- what tests ask
 
     def change(self, **script):
