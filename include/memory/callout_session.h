@@ -60,6 +60,9 @@ struct callouts {
 	struct callout_question *questions;
 	struct callout_line *lines;
 	struct silence *silences; /* recipients that got no answer lately */
+	struct pending *reasks;	  /* recipients that are asked about again by themselves */
+	struct loop_timer *reasks_timer;
+	int64_t reasks_at_ms; /* when it fires; 0: it doesn't run */
 	struct client_budget *clients;
 	pthread_mutex_t wait_lock; /* of all waiters and of `stopping` */
 	pthread_cond_t answered;
@@ -90,6 +93,8 @@ struct callout_question *callout_line_first(const struct callout_line *line);
 struct callout_question *callout_line_take(struct callout_line *line);
 /* Finds a session for the question whose turn it is, or no answer. */
 void callout_line_serve(struct callout_line *line);
+/* The same from the loop, soon. */
+void callout_line_serve_soon(struct callout_line *line);
 /* A session failed for a reason that holds for those that wait as well: unless another session
  * lives they get no answer. */
 void callout_line_fail(struct callout_line *line, const struct callout_answer *nothing);
@@ -129,6 +134,16 @@ void callout_canary_answer(struct callout_line *line, struct callout_question *q
 void callout_silence_keep(struct callouts *callouts, const char *key, const char *domain);
 bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain);
 void callout_silences_clear(struct callouts *callouts);
+/* When the domain came into its state: a silence counts within that state only. */
+int64_t callout_state_since(struct callouts *callouts, const char *domain);
+
+/* ---- callout_reasks.c ---- */
+
+/* To be told of each answer: a "later" begins a series, what settles the matter ends it. */
+void callout_reask_answered(struct callouts *callouts, const struct callout_question *question,
+			    const struct callout_answer *answer);
+void callout_reasks_init(struct callouts *callouts);
+void callout_reasks_fini(struct callouts *callouts);
 
 /* ---- callout_session.c ---- */
 

@@ -158,6 +158,11 @@ void callout_line_serve(struct callout_line *line)
 	}
 }
 
+void callout_line_serve_soon(struct callout_line *line)
+{
+	loop_timer_start(line->timer, 0);
+}
+
 void callout_line_fail(struct callout_line *line, const struct callout_answer *nothing)
 {
 	struct callout_question *question = callout_line_first(line);

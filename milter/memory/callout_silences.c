@@ -30,8 +30,7 @@ void callout_silences_clear(struct callouts *callouts)
 	}
 }
 
-/* When the domain came into its state: a silence counts within that state only. */
-static int64_t state_since(struct callouts *callouts, const char *domain)
+int64_t callout_state_since(struct callouts *callouts, const char *domain)
 {
 	const struct domain *known = domains_find(callouts->domains, domain);
 
@@ -51,7 +50,7 @@ void callout_silence_keep(struct callouts *callouts, const char *key, const char
 		HASH_ADD_STR(callouts->silences, key, item);
 	}
 	item->until_ms = loop_now_ms() + SILENCE_MS;
-	item->state_since = state_since(callouts, domain);
+	item->state_since = callout_state_since(callouts, domain);
 }
 
 bool callout_silence_holds(struct callouts *callouts, const char *key, const char *domain)
@@ -61,7 +60,8 @@ bool callout_silence_holds(struct callouts *callouts, const char *key, const cha
 	HASH_FIND_STR(callouts->silences, key, item);
 	if (item == NULL)
 		return false;
-	if (item->until_ms > loop_now_ms() && item->state_since == state_since(callouts, domain))
+	if (item->until_ms > loop_now_ms() &&
+	    item->state_since == callout_state_since(callouts, domain))
 		return true;
 	HASH_DEL(callouts->silences, item);
 	free(item);

@@ -216,6 +216,7 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 		callout_silence_keep(callouts, question->key, question->domain);
 	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
+	callout_reask_answered(callouts, question, &answer);
 	if (!answer.catch_all && was.status == RECIPIENT_VALID)
 		tell_reasked(callouts, question, answer.verdict);
 	if (!answer.catch_all && answer.code >= 200 && answer.code < 300)
@@ -372,6 +373,7 @@ struct callouts *callouts_new(struct services *services, struct domains *domains
 	callouts->recipients = recipients;
 	callouts->secret = *secret;
 	callouts->config = config_get(config);
+	callout_reasks_init(callouts);
 	pthread_mutex_init(&callouts->wait_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -413,6 +415,7 @@ void callouts_free(struct callouts *callouts)
 		HASH_DEL(callouts->questions, question);
 		free(question);
 	}
+	callout_reasks_fini(callouts);
 	callout_silences_clear(callouts);
 	clients_clear(callouts, true);
 	pthread_cond_destroy(&callouts->answered);
