@@ -13,6 +13,7 @@
 #include "io/line_server.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
+#include "watch/isolation.h"
 
 struct control;
 
@@ -25,6 +26,7 @@ struct control_settings {
 	struct loop *loop;
 	struct gate *gate;
 	struct flush *flush;
+	struct isolation_watch *isolation;
 	const char *path;
 	control_reload reload;
 	void *reload_arg;

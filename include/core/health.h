@@ -73,6 +73,9 @@ int64_t health_interval(const struct health *health, const struct health_rules *
  * shortest intervals, the most probes to change. */
 void health_rules_merge(struct health_rules *into, const struct health_rules *other);
 
+/* A failure that somebody answered with: whoever it is can be reached. */
+bool health_reason_reached(enum health_reason reason);
+
 const char *health_reason_name(enum health_reason reason);
 const char *health_state_name(enum health_state state);
 const char *health_level_name(enum health_level level);

@@ -9,11 +9,14 @@
 #include "io/writer.h"
 #include "watch/identity.h"
 
+struct isolation_watch;
+
 struct services {
 	struct loop *loop;
 	struct dns *dns; /* replaced when [dns] changes */
 	struct smtp_clients *clients;
 	struct writer *writer;
+	struct isolation_watch *isolation;
 	struct identity identity;
 };
 

@@ -136,12 +136,14 @@ static json_t *domain_to_json(const struct control_settings *settings, struct co
 			 counters_to_json(domain));
 }
 
-static json_t *envelope(struct config *config, json_t *domains)
+static json_t *envelope(const struct control_settings *settings, struct config *config,
+			json_t *domains)
 {
 	const char *mode = config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce";
 
-	return json_pack("{s:o, s:b, s:s, s:s}", "domains", domains, "isolated", 0, "mode", mode,
-			 "version", PACKAGE_VERSION);
+	return json_pack("{s:o, s:b, s:s, s:s}", "domains", domains, "isolated",
+			 isolation_watch_is_on(settings->isolation), "mode", mode, "version",
+			 PACKAGE_VERSION);
 }
 
 void control_status(struct control_call *call)
@@ -158,7 +160,7 @@ void control_status(struct control_call *call)
 		for (domain = domains_first(settings->gate->domains); domain != NULL;
 		     domain = domain_next(domain))
 			json_array_append_new(array, domain_to_json(settings, config, domain));
-		control_answer(call, 0, envelope(config, array));
+		control_answer(call, 0, envelope(settings, config, array));
 		config_put(config);
 		return;
 	}
@@ -169,7 +171,7 @@ void control_status(struct control_call *call)
 		json_array_append_new(array, domain_to_json(settings, config, domain));
 		if (!domain_state_is_up(domain_view_now(domain, NULL).state))
 			exit_code = EXIT_NO;
-		control_answer(call, exit_code, envelope(config, array));
+		control_answer(call, exit_code, envelope(settings, config, array));
 	} else {
 		json_decref(array);
 		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);

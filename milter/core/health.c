@@ -99,6 +99,21 @@ void health_rules_merge(struct health_rules *into, const struct health_rules *ot
 	into->down_interval = smaller(into->down_interval, other->down_interval);
 }
 
+bool health_reason_reached(enum health_reason reason)
+{
+	switch (reason) {
+	case HEALTH_TLS_FAIL:
+	case HEALTH_BANNER_4XX:
+	case HEALTH_BANNER_5XX:
+	case HEALTH_EHLO_4XX:
+	case HEALTH_EHLO_5XX:
+	case HEALTH_PROTOCOL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *health_reason_name(enum health_reason reason)
 {
 	return reason_names[reason];

@@ -113,6 +113,9 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	if (result == NULL || ctl_print_json(ctl, result))
 		goto out;
 	domains = json_object_get(result, "domains");
+	if (ctl_flag(result, "isolated"))
+		puts("this host is isolated: neither primaries nor references answer, states stay "
+		     "as they were");
 	if (argc == 2)
 		print_page(json_array_get(domains, 0));
 	else

@@ -25,6 +25,7 @@
 #include "mta/filter.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
+#include "watch/isolation.h"
 
 #define STOP_SECONDS	     7
 #define LOOK_AT_OURSELVES_MS 60000
@@ -193,6 +194,7 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 		replace_dns(daemon, fresh);
 	identity_refresh(&daemon->services.identity, fresh);
 	recipient_lists_configure(daemon->lists, fresh, force);
+	isolation_watch_configure(daemon->services.isolation, fresh);
 	domains_configure(daemon->gate.domains, fresh);
 	callouts_configure(daemon->gate.callouts, fresh);
 	canaries_configure(daemon->canaries, fresh);
@@ -311,6 +313,7 @@ static void start_watching(struct daemon *daemon)
 
 	identity_init(&services->identity, daemon->config);
 	services->clients = smtp_clients_new(services->loop, daemon->tls);
+	services->isolation = isolation_watch_new(services, daemon->config);
 	daemon->flush = flush_new(services, daemon->config);
 	listener.arg = daemon->flush;
 	daemon->gate.domains = domains_new(services, daemon->config, &listener);
@@ -334,6 +337,7 @@ static int start_doors(struct daemon *daemon)
 	struct control_settings control = { .loop = daemon->services.loop,
 					    .gate = &daemon->gate,
 					    .flush = daemon->flush,
+					    .isolation = daemon->services.isolation,
 					    .path = config->milter.control_socket,
 					    .reload = reload_by_control,
 					    .reload_arg = daemon };
@@ -432,6 +436,7 @@ void daemon_stop(struct daemon *daemon)
 	flush_free(daemon->flush);
 	loop_timer_free(daemon->identity_timer);
 	domains_free(daemon->gate.domains);
+	isolation_watch_free(services->isolation);
 	recipients_free(daemon->gate.recipients);
 	recipient_lists_free(daemon->lists);
 	senders_free(daemon->gate.senders);

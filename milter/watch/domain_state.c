@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "watch/domain.h"
+#include "watch/isolation.h"
 
 #define FLUSH_UNSURE_SECONDS                                                                       \
 	900 /* the last round of flushing is ten minutes after the recovery                        \
@@ -25,21 +26,6 @@ struct tally {
 	enum health_reason first_reason;
 };
 
-static bool reason_is_reached(enum health_reason reason)
-{
-	switch (reason) {
-	case HEALTH_TLS_FAIL:
-	case HEALTH_BANNER_4XX:
-	case HEALTH_BANNER_5XX:
-	case HEALTH_EHLO_4XX:
-	case HEALTH_EHLO_5XX:
-	case HEALTH_PROTOCOL:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void tally_add(struct tally *tally, const struct health *health)
 {
 	tally->total++;
@@ -53,7 +39,7 @@ static void tally_add(struct tally *tally, const struct health *health)
 		tally->up++;
 	else if (tally->first_reason == HEALTH_OK)
 		tally->first_reason = health->reason;
-	if (health->state == HEALTH_DOWN && reason_is_reached(health->reason))
+	if (health->state == HEALTH_DOWN && health_reason_reached(health->reason))
 		tally->reached++;
 	if (health->state == HEALTH_DOWN && health->reason == HEALTH_EHLO_5XX)
 		tally->ehlo_refused++;
@@ -245,6 +231,13 @@ static bool senders_up(const struct domain *domain)
 	return false;
 }
 
+/* While our own uplink is gone nothing goes down: not by probes, nor by names that can't be found.
+ */
+static bool is_frozen(const struct domain *domain, enum domain_state state)
+{
+	return state == DOMAIN_DOWN && isolation_watch_freezes(domain->owner->services->isolation);
+}
+
 void domain_evaluate(struct domain *domain)
 {
 	struct tally tally = tally_of(domain);
@@ -259,7 +252,7 @@ void domain_evaluate(struct domain *domain)
 		state = domain->state;
 	if (state == DOMAIN_UP)
 		domain->proof = DOMAIN_PROOF_NONE;
-	if (state != domain->state)
+	if (state != domain->state && !is_frozen(domain, state))
 		change_state(domain, state, reason, &tally);
 	else
 		domain_publish(domain);

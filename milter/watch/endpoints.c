@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "watch/isolation.h"
 
 #define RECORD_MAX	      512
 #define FIRST_PROBE_SPREAD_MS 200 /* so that a start with many endpoints is no burst */
@@ -39,6 +40,10 @@ struct endpoint {
 	int64_t last_probe; /* its end, seconds since 1970 */
 	int64_t began_ms;   /* the last sample's beginning: intervals run from start to start */
 	bool probed;	    /* since this start */
+	bool failing;	    /* the last probe got no answer, whether it counted or not */
+	bool held;	    /* it is not decided yet whether the last probe counts */
+	enum health_reason held_result;
+	int64_t held_ms; /* when that probe ended */
 	struct loop_timer *timer;
 	struct smtp_client *session;	/* while a probe runs */
 	char helo[MAIL_DOMAIN_MAX + 1]; /* of the running probe */
@@ -48,16 +53,8 @@ struct endpoints {
 	struct services *services;
 	endpoint_listener listener;
 	struct endpoint *all;
+	struct isolation_endpoints tally; /* of those that have users */
 };
-
-struct endpoints *endpoints_new(struct services *services, endpoint_listener listener)
-{
-	struct endpoints *endpoints = memory_alloc(sizeof(*endpoints));
-
-	endpoints->services = services;
-	endpoints->listener = listener;
-	return endpoints;
-}
 
 /* ---- what is remembered ---- */
 
@@ -164,7 +161,7 @@ void endpoint_probe_soon(struct endpoint *endpoint)
 	int64_t earliest;
 	int64_t now = loop_now_ms();
 
-	if (endpoint->session != NULL || endpoint->users == NULL)
+	if (endpoint->session != NULL || endpoint->held || endpoint->users == NULL)
 		return;
 	earliest = endpoint->began_ms + merged_rules(endpoint).rules.fast_interval * 1000;
 	if (!endpoint->probed || earliest <= now)
@@ -237,6 +234,127 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 	tell_users(endpoint);
 }
 
+/* ---- them or us ---- */
+
+static void count_in(struct endpoint *endpoint)
+{
+	endpoint->owner->tally.total++;
+	endpoint->owner->tally.failing += endpoint->failing;
+}
+
+static void count_out(struct endpoint *endpoint)
+{
+	endpoint->owner->tally.total--;
+	endpoint->owner->tally.failing -= endpoint->failing;
+	endpoint->held = false;
+}
+
+static void note_failing(struct endpoint *endpoint, bool failing)
+{
+	if (failing && !endpoint->failing)
+		endpoint->owner->tally.failing++;
+	else if (!failing && endpoint->failing)
+		endpoint->owner->tally.failing--;
+	endpoint->failing = failing;
+}
+
+static void note_answer(struct endpoint *endpoint)
+{
+	note_failing(endpoint, false);
+	isolation_watch_answered(endpoint->owner->services->isolation);
+}
+
+/* Somebody else answered, whatever it was. (Our own name in the banner is us: no proof.) */
+static bool is_answer(enum health_reason result)
+{
+	return result == HEALTH_OK || health_reason_reached(result);
+}
+
+/* An endpoint that was down for the like of it already has nothing to lose by a failure. */
+static bool is_news(const struct endpoint *endpoint, enum health_reason result)
+{
+	const struct health *health = &endpoint->health;
+
+	if (result == HEALTH_NO_ROUTE)
+		return !health->no_route;
+	return health->state != HEALTH_DOWN || is_answer(health->reason);
+}
+
+static void ignore_sample(struct endpoint *endpoint)
+{
+	endpoint->last_probe = loop_wall_seconds();
+	endpoint->probed = true;
+	schedule_next(endpoint);
+}
+
+/* Lets a probe without an answer count, or not, or later. */
+static void judge_sample(struct endpoint *endpoint, enum health_reason result, int64_t ended_ms)
+{
+	struct isolation_sample sample = { endpoint->began_ms, ended_ms };
+	struct isolation_watch *isolation = endpoint->owner->services->isolation;
+
+	endpoint->held = false;
+	switch (isolation_watch_judge(isolation, &sample)) {
+	case ISOLATION_FEED:
+		take_sample(endpoint, result);
+		break;
+	case ISOLATION_HOLD:
+		endpoint->held = true;
+		endpoint->held_result = result;
+		endpoint->held_ms = ended_ms;
+		break;
+	case ISOLATION_IGNORE:
+		ignore_sample(endpoint);
+		break;
+	}
+}
+
+/* Takes the sample of a probe, unless it may be our own uplink that failed. */
+static void weigh_sample(struct endpoint *endpoint, enum health_reason result)
+{
+	bool answer = is_answer(result);
+
+	if (answer)
+		note_answer(endpoint);
+	else
+		note_failing(endpoint, true);
+	if (answer || result == HEALTH_LOOP || !is_news(endpoint, result))
+		take_sample(endpoint, result);
+	else
+		judge_sample(endpoint, result, loop_now_ms());
+}
+
+static void judge_held(void *arg)
+{
+	struct endpoints *endpoints = arg;
+	struct endpoint *endpoint, *next;
+
+	HASH_ITER(hh, endpoints->all, endpoint, next)
+		if (endpoint->held)
+			judge_sample(endpoint, endpoint->held_result, endpoint->held_ms);
+}
+
+static void probe_answering(void *arg)
+{
+	struct endpoints *endpoints = arg;
+	struct endpoint *endpoint, *next;
+
+	HASH_ITER(hh, endpoints->all, endpoint, next)
+		if (!endpoint->failing)
+			endpoint_probe_soon(endpoint);
+}
+
+static void probe_all(void *arg)
+{
+	struct endpoints *endpoints = arg;
+	struct endpoint *endpoint, *next;
+
+	HASH_ITER(hh, endpoints->all, endpoint, next)
+		endpoint_probe_soon(endpoint);
+}
+
+/* ---- a probe ---- */
+
 static void probe_ended(void *arg, enum health_reason result)
 {
 	struct endpoint *endpoint = arg;
@@ -256,7 +374,7 @@ static void probe_ended(void *arg, enum health_reason result)
 		schedule_next(endpoint);
 		return;
 	}
-	take_sample(endpoint, result);
+	weigh_sample(endpoint, result);
 }
 
 static void probe_open(void *arg)
@@ -297,6 +415,8 @@ static void probe_start(struct endpoint *endpoint)
 
 void endpoint_saw_answer(struct endpoint *endpoint)
 {
+	if (endpoint->users != NULL)
+		note_answer(endpoint);
 	/* what speaks for the state it has needs no sample; the next probe is time enough */
 	if (endpoint->users == NULL || endpoint->session != NULL ||
 	    (endpoint->health.state == HEALTH_UP && endpoint->health.streak == 0))
@@ -341,7 +461,7 @@ static void timer_fired(void *arg)
 		writer_delete(endpoint->owner->services->writer, STORE_ENDPOINTS, endpoint->label,
 			      strlen(endpoint->label));
 		endpoint_free(endpoint);
-	} else if (endpoint->session == NULL) {
+	} else if (endpoint->session == NULL && !endpoint->held) {
 		probe_start(endpoint);
 	}
 }
@@ -360,6 +480,23 @@ static struct endpoint *endpoint_new(struct endpoints *endpoints, const struct i
 	return endpoint;
 }
 
+struct endpoints *endpoints_new(struct services *services, endpoint_listener listener)
+{
+	struct endpoints *endpoints = memory_alloc(sizeof(*endpoints));
+	struct isolation_listener isolation = {
+		.arg = endpoints,
+		.endpoints = &endpoints->tally,
+		.judge_again = judge_held,
+		.probe_others = probe_answering,
+		.over = probe_all,
+	};
+
+	endpoints->services = services;
+	endpoints->listener = listener;
+	isolation_watch_listen(services->isolation, &isolation);
+	return endpoints;
+}
+
 struct endpoint *endpoints_use(struct endpoints *endpoints, const struct ip_port *address,
 			       void *who, const struct config_probe *probe)
 {
@@ -374,6 +511,8 @@ struct endpoint *endpoints_use(struct endpoints *endpoints, const struct ip_port
 	user = user_find(endpoint, who);
 	if (user == NULL) {
 		user = memory_alloc(sizeof(*user));
+		if (endpoint->users == NULL)
+			count_in(endpoint);
 		user->who = who;
 		user->leading = true;
 		HASH_ADD_PTR(endpoint->users, who, user);
@@ -391,14 +530,17 @@ void endpoints_drop(struct endpoint *endpoint, void *who)
 	HASH_DEL(endpoint->users, user);
 	free(user);
 	/* it may be in the middle of telling its users: the timer takes it away */
-	if (endpoint->users == NULL)
+	if (endpoint->users == NULL) {
+		count_out(endpoint);
 		loop_timer_start(endpoint->timer, 0);
+	}
 }
 
 void endpoints_free(struct endpoints *endpoints)
 {
 	struct endpoint *endpoint, *next;
 
+	isolation_watch_listen(endpoints->services->isolation, NULL);
 	HASH_ITER(hh, endpoints->all, endpoint, next)
 		endpoint_free(endpoint);
 	free(endpoints);

@@ -4,6 +4,7 @@
  * real sessions with a small primary on loopback.
  */
 #include "memory/callouts.h"
+#include "watch/isolation.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -263,6 +264,7 @@ static void world_start(struct world *world, const char *recipients)
 	identity_init(&services->identity, world->config);
 	world->lists = recipient_lists_new(services->loop, world->config);
 	world->recipients = recipients_new(services->writer, world->lists);
+	services->isolation = isolation_watch_new(services, world->config);
 	world->domains = domains_new(services, world->config, &listener);
 	world->callouts =
 		callouts_new(services, world->domains, world->recipients, &secret, world->config);
@@ -275,6 +277,7 @@ static void world_stop(struct world *world)
 	if (world->callouts != NULL)
 		callouts_free(world->callouts);
 	domains_free(world->domains);
+	isolation_watch_free(services->isolation);
 	recipients_free(world->recipients);
 	recipient_lists_free(world->lists);
 	smtp_clients_free(services->clients);
