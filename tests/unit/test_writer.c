@@ -7,10 +7,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,6 +22,8 @@ struct gated_store {
 	struct store *inner;
 	pthread_mutex_t gate; /* held by a test: writing waits */
 	int error;
+	bool only_puts;	 /* the error meets batches with a put in them */
+	size_t room_for; /* larger batches get the error; 0: all do */
 	int batches;
 };
 
@@ -30,6 +34,16 @@ static enum store_result gated_get(struct store *store, enum store_table table, 
 			 length);
 }
 
+static bool gate_refuses(const struct gated_store *gated, const struct store_op *ops, size_t count)
+{
+	bool puts = false;
+
+	for (size_t i = 0; i < count; i++)
+		puts |= ops[i].value != NULL;
+	return gated->error != 0 && (puts || !gated->only_puts) &&
+	       (gated->room_for == 0 || count > gated->room_for);
+}
+
 static int gated_apply(struct store *store, const struct store_op *ops, size_t count)
 {
 	struct gated_store *gated = (struct gated_store *)store;
@@ -37,7 +51,8 @@ static int gated_apply(struct store *store, const struct store_op *ops, size_t c
 
 	pthread_mutex_lock(&gated->gate);
 	gated->batches++;
-	result = gated->error != 0 ? gated->error : store_apply(gated->inner, ops, count);
+	result = gate_refuses(gated, ops, count) ? gated->error
+						 : store_apply(gated->inner, ops, count);
 	pthread_mutex_unlock(&gated->gate);
 	return result;
 }
@@ -132,28 +147,183 @@ static void test_batches(void **state)
 	assert_true(gated->batches <= 3);
 }
 
+static enum store_result get_recipient(struct writer *writer, const char *key)
+{
+	char value[64];
+	size_t length = 0;
+
+	return writer_get(writer, STORE_RECIPIENTS, key, strlen(key), value, sizeof(value),
+			  &length);
+}
+
+static void put_recipient(struct writer *writer, const char *key)
+{
+	writer_put(writer, STORE_RECIPIENTS, key, strlen(key), "v", 1);
+}
+
+static void set_error(struct gated_store *gated, int error)
+{
+	pthread_mutex_lock(&gated->gate);
+	gated->error = error;
+	pthread_mutex_unlock(&gated->gate);
+}
+
 /* P7: a full disk stops learning, not answering; and it mends itself. */
 static void test_failure_stops_learning_only(void **state)
 {
 	struct gated_store *gated = *state;
 	struct writer *writer = writer_start(&gated->store);
+
+	put_recipient(writer, "before");
+	writer_settle(writer);
+	set_error(gated, -ENOSPC);
+	put_recipient(writer, "lost");
+	writer_settle(writer);
+	assert_int_equal(get_recipient(writer, "lost"), STORE_ABSENT);
+	assert_int_equal(get_recipient(writer, "before"), STORE_FOUND);
+	set_error(gated, 0);
+	put_recipient(writer, "after");
+	writer_settle(writer);
+	assert_int_equal(get_recipient(writer, "after"), STORE_FOUND);
+	writer_stop(writer);
+}
+
+/* Our own state can't be learned again: it waits for the disk, and the newest of it wins. */
+static void test_failure_keeps_state(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
 	char value[64];
 
-	put(writer, "before", "1");
+	set_error(gated, -ENOSPC);
+	put(writer, "secret", "old");
+	put(writer, "clock", "1");
+	writer_settle(writer);
+	assert_int_equal(get(writer, "secret", value), STORE_FOUND);
+	assert_string_equal(value, "old");
+	put(writer, "secret", "new");
+	writer_settle(writer);
+	assert_int_equal(get(writer, "secret", value), STORE_FOUND);
+	assert_string_equal(value, "new");
+	set_error(gated, 0);
+	writer_stop(writer);
+	assert_int_equal(store_entries(gated->inner, STORE_META), 2);
+	assert_int_equal(store_get(gated->inner, STORE_META, "secret", 6, value, sizeof(value),
+				   &(size_t){ 0 }),
+			 STORE_FOUND);
+	assert_memory_equal(value, "new", 3);
+}
+
+/* Written by itself, without anything else being queued. */
+static void test_state_is_tried_again(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+
+	set_error(gated, -ENOSPC);
+	put(writer, "secret", "kept");
+	writer_settle(writer);
+	set_error(gated, 0);
+	for (int i = 0; i < 300 && store_entries(gated->inner, STORE_META) == 0; i++)
+		usleep(100000);
+	assert_int_equal(store_entries(gated->inner, STORE_META), 1);
+	writer_stop(writer);
+}
+
+/* A delete makes room: it must not fail because of a put beside it. */
+static void test_a_put_takes_no_delete_with_it(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+
+	put_recipient(writer, "dead");
 	writer_settle(writer);
 	pthread_mutex_lock(&gated->gate);
 	gated->error = -ENOSPC;
+	gated->only_puts = true;
+	put_recipient(writer, "new");
+	writer_delete(writer, STORE_RECIPIENTS, "dead", 4);
 	pthread_mutex_unlock(&gated->gate);
-	put(writer, "lost", "2");
 	writer_settle(writer);
-	assert_int_equal(get(writer, "lost", value), STORE_ABSENT);
-	assert_int_equal(get(writer, "before", value), STORE_FOUND);
+	assert_int_equal(get_recipient(writer, "new"), STORE_ABSENT);
+	assert_int_equal(get_recipient(writer, "dead"), STORE_ABSENT);
+	writer_stop(writer);
+}
+
+/* A full map has no room for a large batch of deletes either. */
+static void test_deletes_in_smaller_batches(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+	struct store_op deletes[100];
+	char keys[100][8];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+		deletes[i] = (struct store_op){ .table = STORE_RECIPIENTS,
+						.key = keys[i],
+						.key_length = strlen(keys[i]) };
+		put_recipient(writer, keys[i]);
+	}
+	writer_settle(writer);
+	gated->error = -ENOSPC;
+	assert_int_equal(writer_delete_now(writer, deletes, 100), -ENOSPC);
+	assert_int_equal(store_entries(gated->inner, STORE_RECIPIENTS), 100);
+	gated->room_for = 3;
+	assert_int_equal(writer_delete_now(writer, deletes, 100), 0);
+	assert_int_equal(store_entries(gated->inner, STORE_RECIPIENTS), 0);
+	writer_stop(writer);
+}
+
+/* Strangers can fill the queue, but not push our own state out of it. */
+static void test_overflow_spares_state(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+	char key[16];
+	char value[64];
+
 	pthread_mutex_lock(&gated->gate);
-	gated->error = 0;
+	for (int i = 0; i < 200000; i++) {
+		snprintf(key, sizeof(key), "r%d", i);
+		put_recipient(writer, key);
+	}
+	put_recipient(writer, "one too many");
+	assert_int_equal(get_recipient(writer, "one too many"), STORE_ABSENT);
+	put(writer, "secret", "kept");
+	put_recipient(writer, "r199999"); /* is queued already */
 	pthread_mutex_unlock(&gated->gate);
-	put(writer, "after", "3");
 	writer_settle(writer);
-	assert_int_equal(get(writer, "after", value), STORE_FOUND);
+	assert_int_equal(store_entries(gated->inner, STORE_RECIPIENTS), 200000);
+	assert_int_equal(get(writer, "secret", value), STORE_FOUND);
+	put_recipient(writer, "one too many");
+	assert_int_equal(get_recipient(writer, "one too many"), STORE_FOUND);
+	writer_stop(writer);
+}
+
+static int64_t count_call(void *arg)
+{
+	atomic_fetch_add((atomic_int *)arg, 1);
+	return 1;
+}
+
+static void test_chore(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+	atomic_int calls = 0;
+	int seen;
+
+	writer_set_chore(writer, count_call, &calls);
+	for (int i = 0; i < 300 && atomic_load(&calls) < 3; i++)
+		usleep(100000);
+	put(writer, "a", "1");
+	writer_settle(writer);
+	writer_set_chore(writer, NULL, NULL);
+	seen = atomic_load(&calls);
+	assert_true(seen >= 3);
+	usleep(20000);
+	assert_int_equal(atomic_load(&calls), seen);
 	writer_stop(writer);
 }
 
@@ -198,6 +368,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop_writes_the_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_stops_learning_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failure_keeps_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_is_tried_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_put_takes_no_delete_with_it, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_deletes_in_smaller_batches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overflow_spares_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_chore, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_threads, setup, teardown),
 	};
 
