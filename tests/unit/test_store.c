@@ -250,6 +250,97 @@ static void test_full_map(void **state)
 	assert_value(store, STORE_META, "small", "kept");
 }
 
+static struct store *open_with_map(size_t map_size)
+{
+	const char *why = NULL;
+	bool aside = true;
+	struct store *store = store_lmdb_open(path, map_size, false, &aside, &why);
+
+	if (store == NULL)
+		fail_msg("cannot open %s: %s", path, why);
+	assert_false(aside);
+	return store;
+}
+
+static struct store_op numbered(char *key, size_t size, unsigned number, const char *value)
+{
+	snprintf(key, size, "key %08x of some length", number * 2654435761U);
+	return (struct store_op){ STORE_RECIPIENTS, key, strlen(key), value,
+				  value != NULL ? strlen(value) : 0 };
+}
+
+/* Puts entries all over the tree until not even one fits; returns how many. */
+static unsigned fill_up(struct store *store)
+{
+	static char keys[1000][40];
+	struct store_op ops[1000];
+	unsigned filled = 0;
+
+	for (unsigned batch = 1000; batch > 0;) {
+		for (unsigned i = 0; i < batch; i++)
+			ops[i] = numbered(keys[i], sizeof(keys[i]), filled + i, "value");
+		if (store_apply(store, ops, batch) == 0)
+			filled += batch;
+		else
+			batch /= 2;
+	}
+	return filled;
+}
+
+/* The way out of a full map: deletes, a few at a time, and then there is room again. */
+static void test_full_map_takes_deletes(void **state)
+{
+	struct store *store = *state;
+	unsigned filled = fill_up(store);
+	char key[40];
+	struct store_op op;
+
+	for (unsigned i = 0; i < 500; i++) {
+		op = numbered(key, sizeof(key), i, NULL);
+		assert_int_equal(store_apply(store, &op, 1), 0);
+	}
+	op = numbered(key, sizeof(key), filled, "new");
+	assert_int_equal(store_apply(store, &op, 1), 0);
+	op = numbered(key, sizeof(key), filled - 1, NULL);
+	assert_value(store, STORE_RECIPIENTS, key, "value");
+}
+
+/* A lower max_entries is no reason not to open what is there, nor to refuse what it takes to get
+ * rid of some of it. */
+static void test_smaller_map_than_file(void **state)
+{
+	struct store *store;
+	struct store_op ops[1000];
+	static char keys[1000][40];
+	unsigned filled;
+
+	(void)state;
+	empty_folder();
+	store = open_with_map(MAP_SIZE);
+	filled = fill_up(store);
+	store_close(store);
+	store = open_with_map(MAP_SIZE / 4);
+	assert_int_equal(store_entries(store, STORE_RECIPIENTS), filled);
+	for (unsigned i = 0; i < 1000; i++)
+		ops[i] = numbered(keys[i], sizeof(keys[i]), i, NULL);
+	assert_int_equal(store_apply(store, ops, 1000), 0);
+	assert_int_equal(store_entries(store, STORE_RECIPIENTS), filled - 1000);
+	store_close(store);
+}
+
+/* LMDB maps it for writing: a hole in it would be a bus error on a full disk. */
+static void test_lock_file_has_its_blocks(void **state)
+{
+	char name[300];
+	struct stat status;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s-lock", path);
+	assert_int_equal(stat(name, &status), 0);
+	assert_true(status.st_size >= 65536);
+	assert_true(status.st_blocks * 512 >= status.st_size);
+}
+
 static void fill_some(void)
 {
 	struct store *store = open_lmdb();
@@ -377,6 +468,10 @@ int main(void)
 		BOTH(test_scan_goes_on),
 		cmocka_unit_test_setup_teardown(test_survives_reopening, setup_lmdb, teardown),
 		cmocka_unit_test_setup_teardown(test_full_map, setup_lmdb, teardown),
+		cmocka_unit_test_setup_teardown(test_full_map_takes_deletes, setup_lmdb, teardown),
+		cmocka_unit_test(test_smaller_map_than_file),
+		cmocka_unit_test_setup_teardown(test_lock_file_has_its_blocks, setup_lmdb,
+						teardown),
 		cmocka_unit_test(test_garbage_is_set_aside),
 		cmocka_unit_test(test_truncated_file_is_set_aside),
 		cmocka_unit_test(test_garbage_in_the_middle_is_set_aside),
