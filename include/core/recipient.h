@@ -102,6 +102,17 @@ bool recipient_learn(const struct recipient_record *old, enum rcpt_verdict verdi
 		     const struct recipient_rules *rules, const struct recipient_clock *clock,
 		     struct recipient_record *learned);
 
+/* When the sweep looks at an entry. */
+struct recipient_era {
+	struct recipient_clock clock;
+	bool is_ours;	     /* else the domain has no clock but `now`: it may come back */
+	bool wall_is_steady; /* else no age by the wall clock takes away what was accepted */
+};
+
+/* The entry counts no more and never will: it may be removed. */
+bool recipient_is_dead(const struct recipient_record *record, const struct recipient_rules *rules,
+		       const struct recipient_era *era);
+
 const char *recipient_source_name(enum recipient_source source);
 
 #endif

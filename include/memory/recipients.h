@@ -49,7 +49,8 @@ void recipients_learn(struct recipients *recipients, const struct recipient_ques
 		      enum rcpt_verdict verdict);
 
 /* The domain's catch-all verdict. A domain that turns catch-all loses the valid entries learned
- * since it last refused an invented local part: they prove nothing. */
+ * since it last refused an invented local part: they prove nothing, count no more at once, and are
+ * deleted by and by (memory/drops.h). */
 enum catch_all { CATCH_ALL_UNKNOWN, CATCH_ALL_NO, CATCH_ALL_YES };
 void recipients_learn_catch_all(struct recipients *recipients,
 				const struct recipient_question *question, bool accepts_all);
@@ -66,12 +67,23 @@ bool recipients_control(struct recipients *recipients, const struct recipient_qu
 size_t recipients_recent(struct recipients *recipients, const struct recipient_question *question,
 			 char (*locals)[MAIL_LOCAL_MAX + 1], size_t max);
 
-/* Counts the domain's entries for status. */
+/* Counts the domain's entries for status: one with some thousands as the sweep last counted them,
+ * for the loop must not be held up. */
 struct recipient_counts {
 	unsigned long valid, invalid;
 	bool catch_all;
 };
+void recipient_counts_add(struct recipient_counts *counts, enum recipient_status status);
 void recipients_count(struct recipients *recipients, const struct recipient_question *question,
 		      struct recipient_counts *counts);
+
+/* ---- for the sweep ---- */
+
+/* What it counted in the domain; replaces what it counted before. */
+void recipients_note_counts(struct recipients *recipients, const char *domain,
+			    const struct recipient_counts *counts);
+/* drops_step() */
+int64_t recipients_drop_step(struct recipients *recipients);
+struct recipient_rules recipients_rules(const struct config *config);
 
 #endif

@@ -261,6 +261,56 @@ bool recipient_learn(const struct recipient_record *old, enum rcpt_verdict verdi
 	return false;
 }
 
+static bool valid_is_over(const struct recipient_record *record,
+			  const struct recipient_rules *rules, const struct recipient_era *era)
+{
+	if (era->is_ours && recipient_age_up(record, &era->clock) >= rules->valid_ttl)
+		return true;
+	return era->wall_is_steady && era->clock.now - record->verified >= rules->valid_max_age;
+}
+
+/* Seconds in either direction: what comes from the future was written under another clock. */
+static int64_t distance(int64_t now, int64_t then)
+{
+	return now > then ? now - then : then - now;
+}
+
+/* A refusal goes with its own life, and takes the acceptance before it along only when that can't
+ * come back. */
+static bool invalid_is_over(const struct recipient_record *record,
+			    const struct recipient_rules *rules, const struct recipient_era *era)
+{
+	int64_t age = distance(era->clock.now, record->verified);
+	struct recipient_record former = {
+		.kind = RECIPIENT_KIND_VALID,
+		.verified = record->former_verified,
+		.verified_up = record->former_verified_up,
+	};
+
+	if (age < (record->brief ? BRIEF_SECONDS : rules->invalid_ttl))
+		return false;
+	if (!record->has_former)
+		return true;
+	if (era->is_ours && !in_doubt(record, &era->clock))
+		return age >= FORMER_SECONDS;
+	return valid_is_over(&former, rules, era);
+}
+
+bool recipient_is_dead(const struct recipient_record *record, const struct recipient_rules *rules,
+		       const struct recipient_era *era)
+{
+	switch (record->kind) {
+	case RECIPIENT_KIND_VALID:
+		return valid_is_over(record, rules, era);
+	case RECIPIENT_KIND_INVALID:
+		return invalid_is_over(record, rules, era);
+	case RECIPIENT_KIND_CATCH_ALL:
+	case RECIPIENT_KIND_NO_CATCH_ALL: /* the domain's state: there as long as the domain */
+		return !era->is_ours && valid_is_over(record, rules, era);
+	}
+	return false;
+}
+
 const char *recipient_source_name(enum recipient_source source)
 {
 	static const char *const names[] = {

@@ -22,6 +22,7 @@
 #include "io/store.h"
 #include "io/tls.h"
 #include "memory/canaries.h"
+#include "memory/sweep.h"
 #include "mta/filter.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
@@ -45,6 +46,7 @@ struct daemon {
 	struct secret secret;
 	struct recipient_lists *lists;
 	struct canaries *canaries;
+	struct sweep *sweep;
 	struct flush *flush;
 	struct gate gate;
 	struct control *control;
@@ -198,6 +200,7 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	domains_configure(daemon->gate.domains, fresh);
 	callouts_configure(daemon->gate.callouts, fresh);
 	canaries_configure(daemon->canaries, fresh);
+	sweep_configure(daemon->sweep, fresh);
 	flush_configure(daemon->flush, fresh);
 	gate_configure(&daemon->gate, fresh, our_name(daemon));
 	if (new_dns)
@@ -302,6 +305,27 @@ static void start_knowledge(struct daemon *daemon)
 	daemon->gate.senders = senders_new(services->writer, &daemon->secret);
 }
 
+static bool clock_of(void *arg, const char *name, int64_t wall, struct recipient_clock *clock)
+{
+	struct domain_view view;
+
+	if (!domains_view(arg, name, NULL, &view))
+		return false;
+	*clock = domain_view_clock(&view, wall);
+	return true;
+}
+
+static void start_sweep(struct daemon *daemon)
+{
+	struct sweep_settings settings = { .writer = daemon->services.writer,
+					   .recipients = daemon->gate.recipients,
+					   .clock = clock_of,
+					   .clock_arg = daemon->gate.domains };
+
+	daemon->sweep = sweep_new(&settings, daemon->config);
+	sweep_start(daemon->sweep);
+}
+
 static void start_watching(struct daemon *daemon)
 {
 	struct services *services = &daemon->services;
@@ -392,6 +416,7 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 	daemon->store = store_start(config, daemon->crashed);
 	start_knowledge(daemon);
 	start_watching(daemon);
+	start_sweep(daemon);
 	*exit_code = start_doors(daemon);
 	if (*exit_code != EX_OK)
 		return give_up(daemon);
@@ -431,6 +456,8 @@ void daemon_stop(struct daemon *daemon)
 		process_unlock(daemon->lock);
 		return;
 	}
+	sweep_stop(daemon->sweep);
+	sweep_free(daemon->sweep);
 	callouts_free(daemon->gate.callouts);
 	canaries_free(daemon->canaries);
 	flush_free(daemon->flush);

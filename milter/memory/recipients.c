@@ -1,23 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading and writing the recipient memory. No state but the store; any thread.
+ * Reading and writing the recipient memory. What is known is in the store alone; any thread.
  */
 #include "memory/recipients.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/mail_address.h"
+#include "memory/drops.h"
 
-#define COUNT_MAX	100000 /* status stops counting there */
+#define COUNT_MAX	2000 /* status counts so many itself, a fraction of a millisecond */
 #define RECENT_SCAN_MAX 1000
 #define RECENT_MAX	8
+
+/* What the sweep counted in a domain too large to be counted on the loop. */
+struct counted {
+	UT_hash_handle hh;
+	struct recipient_counts counts;
+	char domain[MAIL_DOMAIN_MAX + 1];
+};
 
 struct recipients {
 	struct writer *writer;
 	struct recipient_lists *lists;
+	struct drops *drops;
+	atomic_bool full;     /* said already */
+	pthread_mutex_t lock; /* of `counted` */
+	struct counted *counted;
 };
 
 struct recipients *recipients_new(struct writer *writer, struct recipient_lists *lists)
@@ -26,15 +42,25 @@ struct recipients *recipients_new(struct writer *writer, struct recipient_lists 
 
 	recipients->writer = writer;
 	recipients->lists = lists;
+	recipients->drops = drops_new(writer);
+	pthread_mutex_init(&recipients->lock, NULL);
 	return recipients;
 }
 
 void recipients_free(struct recipients *recipients)
 {
+	struct counted *counted, *next;
+
+	HASH_ITER(hh, recipients->counted, counted, next) {
+		HASH_DEL(recipients->counted, counted);
+		free(counted);
+	}
+	pthread_mutex_destroy(&recipients->lock);
+	drops_free(recipients->drops);
 	free(recipients);
 }
 
-static struct recipient_rules rules_of(const struct config *config)
+struct recipient_rules recipients_rules(const struct config *config)
 {
 	return (struct recipient_rules){
 		.valid_ttl = config->recipients.valid_ttl,
@@ -126,11 +152,13 @@ static bool find_in_lists(struct recipients *recipients, const struct recipient_
 static void find_in_memory(struct recipients *recipients, const struct recipient_question *question,
 			   const char *local, struct recipient_found *found)
 {
-	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_rules rules = recipients_rules(question->config);
 	struct recipient_record own, domain;
 	enum store_result has_own = record_get(recipients, question->domain, local, &own);
 	enum store_result has_domain;
 
+	if (has_own == STORE_FOUND && drops_cover(recipients->drops, question->domain, &own))
+		has_own = STORE_ABSENT;
 	if (has_own == STORE_FOUND)
 		fill_from_record(&own, &rules, &question->clock, found);
 	if (found->status == RECIPIENT_VALID)
@@ -177,17 +205,26 @@ void recipients_find(struct recipients *recipients, const struct recipient_quest
 		*found = of_base;
 }
 
-/* No more than max_entries: what is new then isn't kept, what is there stays. */
+/* No more than max_entries: what is new then isn't kept, what is there stays. It is over when the
+ * sweep has made some room. */
 static bool is_full(struct recipients *recipients, const struct recipient_question *question)
 {
-	return store_entries(writer_store(recipients->writer), STORE_RECIPIENTS) >=
-	       question->config->recipients.max_entries;
+	int64_t max = question->config->recipients.max_entries;
+	int64_t entries = store_entries(writer_store(recipients->writer), STORE_RECIPIENTS);
+
+	if (entries >= max && !atomic_exchange(&recipients->full, true))
+		log_warning("recipients: max_entries=%lld are remembered, no new ones are until "
+			    "some expire; raise it if your domains have more recipients",
+			    (long long)max);
+	else if (entries < max - max / 100 && atomic_exchange(&recipients->full, false))
+		log_notice("recipients: new ones are remembered again");
+	return entries >= max;
 }
 
 void recipients_learn(struct recipients *recipients, const struct recipient_question *question,
 		      enum rcpt_verdict verdict)
 {
-	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_rules rules = recipients_rules(question->config);
 	struct recipient_record old, learned;
 	char local[MAIL_LOCAL_MAX + 1];
 	enum store_result has_old;
@@ -197,6 +234,8 @@ void recipients_learn(struct recipients *recipients, const struct recipient_ques
 	/* what could not be read must not be written over */
 	if (has_old == STORE_FAILED || (has_old == STORE_ABSENT && is_full(recipients, question)))
 		return;
+	if (has_old == STORE_FOUND && drops_cover(recipients->drops, question->domain, &old))
+		has_old = STORE_ABSENT; /* room there is: its own */
 	if (recipient_learn(has_old == STORE_FOUND ? &old : NULL, verdict, &rules, &question->clock,
 			    &learned))
 		record_put(recipients, question->domain, local, &learned);
@@ -210,8 +249,6 @@ struct scan {
 	struct recipient_rules rules;
 	size_t prefix_length;
 	size_t seen;
-	/* of recipients_drop_since() */
-	int64_t since;
 	/* of recipients_recent(): those found so far, the latest first */
 	char asked[MAIL_LOCAL_MAX + 1];
 	char (*locals)[MAIL_LOCAL_MAX + 1];
@@ -226,23 +263,10 @@ static void scan_domain(struct scan *scan, store_visitor visit)
 	char key[RECIPIENT_KEY_MAX];
 	struct store_range range = { .table = STORE_RECIPIENTS, .prefix = key };
 
-	scan->rules = rules_of(scan->question->config);
+	scan->rules = recipients_rules(scan->question->config);
 	scan->prefix_length = recipient_key(key, scan->question->domain, "");
 	range.prefix_length = scan->prefix_length;
 	store_scan(writer_store(scan->recipients->writer), &range, visit, scan);
-}
-
-static bool drop_one(void *arg, const void *key, size_t key_length, const void *value,
-		     size_t value_length)
-{
-	struct scan *scan = arg;
-	struct recipient_record record;
-
-	if (recipient_record_read(&record, value, value_length) &&
-	    record.kind == RECIPIENT_KIND_VALID && record.source == RECIPIENT_SOURCE_CALLOUT &&
-	    record.verified >= scan->since)
-		writer_delete(scan->recipients->writer, STORE_RECIPIENTS, key, key_length);
-	return true;
 }
 
 void recipients_learn_catch_all(struct recipients *recipients,
@@ -257,21 +281,24 @@ void recipients_learn_catch_all(struct recipients *recipients,
 		.verified = question->clock.now,
 		.verified_up = question->clock.up,
 	};
-	struct scan scan = { .recipients = recipients, .question = question };
 
 	if (has_old == STORE_FAILED)
 		return;
 	record_put(recipients, question->domain, "", &record);
 	if (!accepts_all || (had && old.kind == RECIPIENT_KIND_CATCH_ALL))
 		return;
-	scan.since = had ? old.verified : 0;
-	scan_domain(&scan, drop_one);
+	drops_add(recipients->drops, question->domain, had ? old.verified : 0, question->clock.now);
+}
+
+int64_t recipients_drop_step(struct recipients *recipients)
+{
+	return drops_step(recipients->drops);
 }
 
 enum catch_all recipients_catch_all(struct recipients *recipients,
 				    const struct recipient_question *question, int64_t *asked)
 {
-	struct recipient_rules rules = rules_of(question->config);
+	struct recipient_rules rules = recipients_rules(question->config);
 	struct recipient_record record;
 
 	*asked = 0;
@@ -371,22 +398,35 @@ static bool count_one(void *arg, const void *key, size_t key_length, const void 
 
 	(void)key;
 	(void)key_length;
-	if (!recipient_record_read(&record, value, value_length))
-		return true;
-	switch (recipient_status_now(&record, &scan->rules, &scan->question->clock)) {
-	case RECIPIENT_VALID:
-		scan->counts->valid++;
-		break;
-	case RECIPIENT_INVALID:
-		scan->counts->invalid++;
-		break;
-	case RECIPIENT_CATCH_ALL:
-		scan->counts->catch_all = true;
-		break;
-	default:
-		break;
-	}
+	if (recipient_record_read(&record, value, value_length))
+		recipient_counts_add(scan->counts, recipient_status_now(&record, &scan->rules,
+									&scan->question->clock));
 	return ++scan->seen < COUNT_MAX;
+}
+
+void recipient_counts_add(struct recipient_counts *counts, enum recipient_status status)
+{
+	if (status == RECIPIENT_VALID)
+		counts->valid++;
+	else if (status == RECIPIENT_INVALID)
+		counts->invalid++;
+	else if (status == RECIPIENT_CATCH_ALL)
+		counts->catch_all = true;
+}
+
+/* The domain's own entry is the first one, so that `catch_all` is always counted now. */
+static void take_counted(struct recipients *recipients, const char *domain,
+			 struct recipient_counts *counts)
+{
+	struct counted *counted;
+
+	pthread_mutex_lock(&recipients->lock);
+	HASH_FIND_STR(recipients->counted, domain, counted);
+	if (counted != NULL) {
+		counts->valid = counted->counts.valid;
+		counts->invalid = counted->counts.invalid;
+	}
+	pthread_mutex_unlock(&recipients->lock);
 }
 
 void recipients_count(struct recipients *recipients, const struct recipient_question *question,
@@ -396,5 +436,29 @@ void recipients_count(struct recipients *recipients, const struct recipient_ques
 
 	memset(counts, 0, sizeof(*counts));
 	scan_domain(&scan, count_one);
+	if (scan.seen >= COUNT_MAX)
+		take_counted(recipients, question->domain, counts);
 	counts->valid += recipient_lists_size(recipients->lists, question->domain);
+}
+
+void recipients_note_counts(struct recipients *recipients, const char *domain,
+			    const struct recipient_counts *counts)
+{
+	struct counted *counted;
+
+	pthread_mutex_lock(&recipients->lock);
+	HASH_FIND_STR(recipients->counted, domain, counted);
+	if (counts->valid + counts->invalid < COUNT_MAX / 2) { /* small: counted when asked */
+		if (counted != NULL)
+			HASH_DEL(recipients->counted, counted);
+		free(counted);
+	} else if (counted != NULL) {
+		counted->counts = *counts;
+	} else {
+		counted = memory_alloc(sizeof(*counted));
+		counted->counts = *counts;
+		text_copy(counted->domain, sizeof(counted->domain), domain);
+		HASH_ADD_STR(recipients->counted, domain, counted);
+	}
+	pthread_mutex_unlock(&recipients->lock);
 }
