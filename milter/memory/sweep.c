@@ -104,16 +104,18 @@ static bool wall_is_steady(struct sweep *sweep, const struct sweep_time *now)
 {
 	int64_t elapsed = (now->ms - sweep->before.ms) / 1000;
 	int64_t drift = now->wall - sweep->before.wall - elapsed;
-	bool jumped = drift > JUMP_SECONDS || drift < -JUMP_SECONDS;
+	bool begins = sweep->before.ms == 0;
+	bool was_steady = !begins && now->ms - sweep->steady_since_ms >= STEADY_MS;
 
-	if (jumped && sweep->before.ms != 0)
-		log_warning("sweep: the wall clock jumped by %llds: for an hour nothing is removed "
-			    "for its age by that clock",
-			    (long long)drift);
-	if (jumped || sweep->before.ms == 0)
-		sweep->steady_since_ms = now->ms;
 	sweep->before = *now;
-	return now->ms - sweep->steady_since_ms >= STEADY_MS;
+	if (!begins && drift <= JUMP_SECONDS && drift >= -JUMP_SECONDS)
+		return was_steady;
+	if (was_steady)
+		log_warning("sweep: the wall clock jumped by %llds: until it has run steadily for "
+			    "an hour, nothing is removed for its age by that clock",
+			    (long long)drift);
+	sweep->steady_since_ms = now->ms;
+	return false;
 }
 
 /* ---- a step ---- */
