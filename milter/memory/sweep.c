@@ -18,8 +18,8 @@
 #define FIRST_MS       10000
 #define REST_MS	       3600000 /* between two rounds */
 #define AFTER_ERROR_MS 60000
-#define PROGRESS_EVERY 100000 /* entries */
-#define LOOK_MS	       5000   /* between rounds */
+#define PROGRESS_EVERY 10000 /* entries */
+#define LOOK_MS	       5000  /* between rounds */
 #define STEADY_MS      3600000
 #define JUMP_SECONDS   2
 
