@@ -169,9 +169,9 @@ class Lab:
         """A stranger's connection to the backup."""
         return SmtpSession(host or self.client, source=source, **options)
 
-    def ask(self, recipient, **options):
+    def ask(self, recipient, source=None, **options):
         """The backup's reply to one recipient of a stranger."""
-        with self.session() as session:
+        with self.session(source=source) as session:
             return session.ask(recipient, **options)
 
     def send(self, recipients, text="", source=None, **options):

@@ -102,6 +102,10 @@ class Postfix:
         text = "".join(f"{name} = {value}\n" for name, value in self.settings.items())
         self.host.write("/etc/postfix/main.cf", text)
 
+    def replace_services(self, text):
+        """Another master.cf, from the next start on."""
+        self.host.write("/etc/postfix/master.cf", text)
+
     def start(self):
         self.host.run([f"{DAEMONS}/master", "-w", "-c", "/etc/postfix"], check=False)
 
@@ -131,6 +135,10 @@ class Postfix:
         self._write_main_cf()
         self.start()
         self.wait_up()
+
+    def reload(self):
+        """As `postfix reload`: open sessions go on, idle processes end once they have served."""
+        self.host.run(["sh", "-c", f"kill -HUP {self._master_pid()}"])
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -173,9 +181,14 @@ class MailboxPostfix(Postfix):
             "virtual_minimum_uid": "1",
             **settings,
         })
-        host.write("/etc/postfix/mailboxes", f"@{CATCH_ALL} {CATCH_ALL}/all/\n" + "".join(
+        self.domains = domains
+        self.write_mailboxes(MAILBOXES)
+
+    def write_mailboxes(self, users):
+        """These users exist in every domain, from the next start or reload on."""
+        self.host.write("/etc/postfix/mailboxes", f"@{CATCH_ALL} {CATCH_ALL}/all/\n" + "".join(
             f"{user}@{domain} {domain}/{user}/\n"
-            for domain in domains if domain != CATCH_ALL for user in MAILBOXES))
+            for domain in self.domains if domain != CATCH_ALL for user in users))
 
     def deliveries(self, mailbox=None, token=None):
         """Messages that arrived for `user@domain`, those that hold the token."""
