@@ -16,6 +16,9 @@ struct budget {
 /* Takes one of `allowed` per window. False, and nothing is taken, when they are used up. `now_ms`
  * never goes back. A zeroed budget is a full one. */
 bool budget_take(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms);
+/* Takes one in any case: what goes beyond the allowance is owed, and time has to give it back
+ * before there is one to take again. */
+void budget_charge(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms);
 /* True when nothing is used: the budget may be forgotten. */
 bool budget_is_full(const struct budget *budget, int64_t allowed, int64_t now_ms);
 /* True when one could be taken. */

@@ -24,9 +24,14 @@ bool budget_take(struct budget *budget, int64_t allowed, int64_t window_ms, int6
 {
 	if (!budget_has(budget, allowed, window_ms, now_ms))
 		return false;
+	budget_charge(budget, allowed, window_ms, now_ms);
+	return true;
+}
+
+void budget_charge(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms)
+{
 	budget->used_ms = used_now(budget, allowed, now_ms) + window_ms;
 	budget->last_ms = now_ms;
-	return true;
 }
 
 bool budget_is_full(const struct budget *budget, int64_t allowed, int64_t now_ms)

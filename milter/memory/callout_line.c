@@ -13,16 +13,25 @@
 #define REFUSALS_WINDOW_MS 600000
 #define CANARY_PAUSE_MS	   1000
 
-bool callout_line_may_be_refused(const struct callout_line *line)
+/* What a full budget holds and what it regains in ten minutes make callout_refusals together: the
+ * primary's own watchers count any ten minutes. */
+static int64_t refusals_allowed(const struct callout_line *line)
 {
-	return budget_has(&line->refusals, line->callouts->config->recipients.callout_refusals,
-			  REFUSALS_WINDOW_MS, loop_now_ms());
+	int64_t allowed = line->callouts->config->recipients.callout_refusals / 2;
+
+	return allowed > 0 ? allowed : 1;
 }
 
+bool callout_line_may_be_refused(const struct callout_line *line)
+{
+	return budget_has(&line->refusals, refusals_allowed(line), REFUSALS_WINDOW_MS,
+			  loop_now_ms());
+}
+
+/* Sessions side by side all saw room for the last one: what they went beyond it is owed. */
 void callout_line_refused(struct callout_line *line)
 {
-	budget_take(&line->refusals, line->callouts->config->recipients.callout_refusals,
-		    REFUSALS_WINDOW_MS, loop_now_ms());
+	budget_charge(&line->refusals, refusals_allowed(line), REFUSALS_WINDOW_MS, loop_now_ms());
 }
 
 bool callout_line_may_ask(struct callout_line *line)

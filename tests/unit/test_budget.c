@@ -49,6 +49,19 @@ static void test_asking_takes_nothing(void **state)
 	assert_false(budget_take(&budget, 1, 1000, 7));
 }
 
+static void test_what_is_owed_has_to_come_back(void **state)
+{
+	struct budget budget = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 15; i++)
+		budget_charge(&budget, 10, 1000, 7);
+	assert_false(budget_has(&budget, 10, 1000, 7 + 599));
+	assert_true(budget_has(&budget, 10, 1000, 7 + 600));
+	assert_false(budget_is_full(&budget, 10, 7 + 1499));
+	assert_true(budget_is_full(&budget, 10, 7 + 1500));
+}
+
 static void test_years_of_uptime(void **state)
 {
 	struct budget budget = { 0 };
@@ -67,6 +80,7 @@ int main(void)
 		cmocka_unit_test(test_burst_then_steady),
 		cmocka_unit_test(test_full_again),
 		cmocka_unit_test(test_asking_takes_nothing),
+		cmocka_unit_test(test_what_is_owed_has_to_come_back),
 		cmocka_unit_test(test_years_of_uptime),
 	};
 
