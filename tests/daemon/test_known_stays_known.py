@@ -68,3 +68,53 @@ def test_p1_time_in_which_we_were_off_doesnt_count(lab):
     time.sleep(6)
     daemon.start()
     assert daemon.explain("alice@off.test")["recipient"] == "valid"
+
+
+PEOPLE = ["person%d" % number for number in range(50)]
+TTL = 20
+
+
+def people_known(daemon, domain):
+    return [name for name in PEOPLE
+            if daemon.explain("%s@%s" % (name, domain))["recipient"] == "valid"]
+
+
+def test_p1_all_stay_known_in_an_outage_of_many_lifetimes(lab):
+    """Two and a half times valid_ttl, with a restart, a crash, a reload and short ups in it. At the
+    same time another domain is up and nobody is named there: its people are forgotten."""
+    recipients = {name: "250 ok" for name in PEOPLE}
+    server = lab.primary("outage.test", recipients=recipients)
+    lab.primary("uptime.test", recipients=recipients)
+    daemon = lab.daemon({"recipients": {"valid_ttl": "%ds" % TTL, "valid_refresh": "%ds" % TTL},
+                         "probe": {"canary": "none"}}, domains=["outage.test", "uptime.test"])
+    for domain in ("outage.test", "uptime.test"):
+        daemon.wait_for_state(domain, "up")
+        daemon.learn(*("%s@%s" % (name, domain) for name in PEOPLE))
+    assert people_known(daemon, "outage.test") == PEOPLE
+    server.stop()
+    daemon.wait_for_state("outage.test", "down")
+
+    def reload():
+        mark = daemon.mark()
+        daemon.hup()
+        daemon.wait_for_log("reload", 5, mark)
+
+    def flap():
+        server.start()
+        daemon.wait_for_state("outage.test", "up")
+        server.stop()
+        daemon.wait_for_state("outage.test", "down")
+
+    began = time.monotonic()
+    steps = [daemon.restart, flap, lambda: daemon.restart(crash=True), reload, flap]
+    for number, step in enumerate(steps):
+        eventually(lambda due=(number + 1) * 2.5 * TTL / (len(steps) + 1):
+                   time.monotonic() - began > due, 60, pause=0.5)
+        step()
+    eventually(lambda: time.monotonic() - began > 2.5 * TTL, 60, pause=0.5)
+
+    assert daemon.status("outage.test")["state"] == "down"
+    for name in PEOPLE:
+        answer = daemon.milter().rcpt("<%s@outage.test>" % name)
+        assert answer.action == "continue", (name, answer)
+    assert people_known(daemon, "uptime.test") == []
