@@ -103,8 +103,9 @@ def test_callout_refusals_is_the_most_in_ten_minutes(lab):
     ask_many(daemon, ["other%d@fail2ban.test" % n for n in range(20)])
     settle(lambda: len(server.rcpts()), 2)
     refused = sum(session.refusals for session in server.sessions)
-    # what was in flight when the limit was reached may come on top, one session's worth
-    assert 5 <= refused <= 10 + 8
+    # half at once, the other half in the course of ten minutes; what was in flight in other sessions
+    # when the limit was reached may come on top
+    assert 4 <= refused <= 5 + 8
     # beyond the limit recipients stay unknown: they aren't taken for invalid
     assert daemon.explain("other19@fail2ban.test")["recipient"] == "unknown"
 
