@@ -29,8 +29,8 @@ DETOURS = [
 
 
 def learned(lab, recipient, sources, verdict="valid"):
-    """A stranger names the recipient again and again, until the primary was asked: beyond the limits
-    of callouts nothing waits its turn."""
+    """A stranger names the recipient again and again, until the primary was asked: beyond the
+    limits of callouts nothing waits its turn."""
     def known():
         lab.ask(recipient, source=next(sources))
         return lab.milter.explain(recipient)["recipient"] == verdict
