@@ -48,12 +48,20 @@ struct recipient_rules { /* seconds; keys of [recipients] */
 	int64_t valid_ttl, valid_refresh, valid_max_age, invalid_ttl, catch_all_ttl;
 };
 
+/* Spells in which the primary was sick: refusals learned then mean nothing. In order; a free place
+ * is {0, 0}. Seconds since 1970, both ends included. */
+#define RECIPIENT_DOUBTS 4
+struct recipient_doubts {
+	struct recipient_doubt {
+		int64_t from, to;
+	} spells[RECIPIENT_DOUBTS];
+};
+
 struct recipient_clock {
-	int64_t now;		      /* seconds since 1970 */
-	int64_t up;		      /* the domain's observed-up clock, seconds */
-	bool primary_up;	      /* the domain counts as up now */
-	int64_t doubt_from, doubt_to; /* refusals of that time mean nothing, the primary was sick
-					 (seconds since 1970, both included; 0, 0: never) */
+	int64_t now;	 /* seconds since 1970 */
+	int64_t up;	 /* the domain's observed-up clock, seconds */
+	bool primary_up; /* the domain counts as up now */
+	struct recipient_doubts doubts;
 };
 
 #define RECIPIENT_RECORD_MAX 20
@@ -69,6 +77,13 @@ size_t recipient_record_write(const struct recipient_record *record,
 /* False for foreign or damaged bytes: then there is no record, never a wrong one. */
 bool recipient_record_read(struct recipient_record *record, const unsigned char *bytes,
 			   size_t length);
+
+/* Adds a spell, which is not older than those there are; one that it touches is prolonged. When
+ * there is no place the two oldest become one, with the time between them: what was refused then
+ * and was known before is taken for valid again. */
+void recipient_doubts_add(struct recipient_doubts *doubts, int64_t from, int64_t to);
+/* When the latest spell began; 0: there was none. */
+int64_t recipient_doubts_latest(const struct recipient_doubts *doubts);
 
 /* What is left of a record when refusals in doubt are taken away: itself, or the acceptance before
  * it. False when that is nothing. */

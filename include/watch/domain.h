@@ -74,7 +74,7 @@ struct domain {
 	bool senders_up;
 	bool sick; /* its primary refuses those it knew, whenever it answers */
 	enum domain_proof proof;
-	int64_t doubt_from, doubt_to; /* refusals learned then mean nothing */
+	struct recipient_doubts doubts;
 	/* mail taken since it went down */
 	unsigned long mails;
 	int64_t flushed;   /* when some were flushed last, seconds since 1970; 0: never */

@@ -31,8 +31,7 @@ struct domain_view {
 	int64_t hangs_until_ms; /* lately a question got no answer in time: don't wait for another
 				   until then (loop_now_ms) */
 	int64_t up_clock;	/* observed-up seconds, now */
-	int64_t doubt_from, doubt_to; /* refusals learned then mean nothing: the primary was sick
-					 (core/recipient.h) */
+	struct recipient_doubts doubts;
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
 	bool is_endpoint;  /* the client asked about is one of the endpoints that we deliver to */

@@ -127,17 +127,56 @@ static bool invalid_counts(const struct recipient_record *record,
 	return age < rules->invalid_ttl;
 }
 
-static bool in_doubt(const struct recipient_record *record, const struct recipient_clock *clock)
+static size_t doubts_count(const struct recipient_doubts *doubts)
 {
-	return record->kind == RECIPIENT_KIND_INVALID && clock->doubt_to != 0 &&
-	       record->verified >= clock->doubt_from && record->verified <= clock->doubt_to;
+	size_t count = 0;
+
+	while (count < RECIPIENT_DOUBTS && doubts->spells[count].to != 0)
+		count++;
+	return count;
+}
+
+void recipient_doubts_add(struct recipient_doubts *doubts, int64_t from, int64_t to)
+{
+	struct recipient_doubt *spells = doubts->spells;
+	size_t count = doubts_count(doubts);
+
+	while (count > 0 && spells[count - 1].to >= from) {
+		count--;
+		if (spells[count].from < from)
+			from = spells[count].from;
+	}
+	for (size_t i = count; i < RECIPIENT_DOUBTS; i++)
+		spells[i] = (struct recipient_doubt){ 0, 0 };
+	if (count == RECIPIENT_DOUBTS) {
+		spells[0].to = spells[1].to;
+		memmove(&spells[1], &spells[2], (RECIPIENT_DOUBTS - 2) * sizeof(spells[0]));
+		count--;
+	}
+	spells[count] = (struct recipient_doubt){ from, to };
+}
+
+int64_t recipient_doubts_latest(const struct recipient_doubts *doubts)
+{
+	size_t count = doubts_count(doubts);
+
+	return count > 0 ? doubts->spells[count - 1].from : 0;
+}
+
+static bool in_doubt(const struct recipient_record *record, const struct recipient_doubts *doubts)
+{
+	for (size_t i = 0; record->kind == RECIPIENT_KIND_INVALID && i < RECIPIENT_DOUBTS; i++)
+		if (doubts->spells[i].to != 0 && record->verified >= doubts->spells[i].from &&
+		    record->verified <= doubts->spells[i].to)
+			return true;
+	return false;
 }
 
 bool recipient_record_settle(const struct recipient_record *record,
 			     const struct recipient_clock *clock, struct recipient_record *settled)
 {
 	*settled = *record;
-	if (!in_doubt(record, clock))
+	if (!in_doubt(record, &clock->doubts))
 		return true;
 	*settled = (struct recipient_record){
 		.kind = RECIPIENT_KIND_VALID,
@@ -291,7 +330,7 @@ static bool invalid_is_over(const struct recipient_record *record,
 		return false;
 	if (!record->has_former)
 		return true;
-	if (era->is_ours && !in_doubt(record, &era->clock))
+	if (era->is_ours && !in_doubt(record, &era->clock.doubts))
 		return age >= FORMER_SECONDS;
 	return valid_is_over(&former, rules, era);
 }

@@ -147,6 +147,7 @@ static struct entry *entry_find(struct canaries *canaries, const char *domain)
 static struct entry *entry_get(struct canaries *canaries, const struct domain *domain)
 {
 	struct entry *entry = entry_find(canaries, domain_name(domain));
+	struct domain_view view;
 
 	if (entry != NULL)
 		return entry;
@@ -155,8 +156,9 @@ static struct entry *entry_get(struct canaries *canaries, const struct domain *d
 	text_copy(entry->domain, sizeof(entry->domain), domain_name(domain));
 	entry->timer = loop_timer_new(canaries->settings.services->loop, tick, entry);
 	entry_load(entry);
+	view = domain_view_now(domain, NULL);
 	entry->canary.sick = domain_is_sick(domain);
-	entry->canary.doubt_since = domain_view_now(domain, NULL).doubt_from;
+	entry->canary.doubt_since = recipient_doubts_latest(&view.doubts);
 	HASH_ADD_STR(canaries->all, domain, entry);
 	return entry;
 }

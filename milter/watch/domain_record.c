@@ -55,6 +55,30 @@ static void set_from_json(struct mxset *set, const json_t *hosts)
 	}
 }
 
+static json_t *doubts_to_json(const struct recipient_doubts *doubts)
+{
+	json_t *spells = json_array();
+
+	for (size_t i = 0; i < RECIPIENT_DOUBTS && doubts->spells[i].to != 0; i++)
+		json_array_append_new(spells,
+				      json_pack("[I, I]", (json_int_t)doubts->spells[i].from,
+						(json_int_t)doubts->spells[i].to));
+	return spells;
+}
+
+static void doubts_from_json(struct recipient_doubts *doubts, const json_t *spells)
+{
+	size_t i;
+	json_t *spell;
+
+	json_array_foreach(spells, i, spell) {
+		json_int_t from, to;
+
+		if (json_unpack(spell, "[I, I]", &from, &to) == 0 && from <= to)
+			recipient_doubts_add(doubts, from, to);
+	}
+}
+
 void domain_record_save(const struct domain *domain)
 {
 	char text[RECORD_MAX];
@@ -63,15 +87,15 @@ void domain_record_save(const struct domain *domain)
 
 	if (domain->asleep) /* what it had is in its record, and there alone */
 		return;
-	record = json_pack(
-		"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:o, s:o}", "version",
-		RECORD_VERSION, "state", domain_state_name(domain->state), "reason",
-		health_reason_name(domain->reason), "since", (json_int_t)domain->since, "recovered",
-		(json_int_t)domain->recovered, "up_seconds", (json_int_t)domain_up_clock(domain),
-		"gone_since", (json_int_t)domain->gone_since, "mails", (json_int_t)domain->mails,
-		"sick", domain->sick, "doubt_from", (json_int_t)domain->doubt_from, "doubt_to",
-		(json_int_t)domain->doubt_to, "mx", mx_standing_name(domain->set.standing), "hosts",
-		set_to_json(&domain->set), "primary", set_to_json(&domain->primary));
+	record = json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:s, s:o, s:o}",
+			   "version", RECORD_VERSION, "state", domain_state_name(domain->state),
+			   "reason", health_reason_name(domain->reason), "since",
+			   (json_int_t)domain->since, "recovered", (json_int_t)domain->recovered,
+			   "up_seconds", (json_int_t)domain_up_clock(domain), "gone_since",
+			   (json_int_t)domain->gone_since, "mails", (json_int_t)domain->mails,
+			   "sick", domain->sick, "doubts", doubts_to_json(&domain->doubts), "mx",
+			   mx_standing_name(domain->set.standing), "hosts",
+			   set_to_json(&domain->set), "primary", set_to_json(&domain->primary));
 	if (domain->kind == DOMAIN_LEARNED)
 		domain_learned_to_record(domain, record);
 	length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
@@ -125,17 +149,16 @@ static bool take_record(struct domain *domain, const json_t *record)
 	int version = 0;
 	const char *state, *reason, *standing;
 	json_int_t since, recovered, up_seconds, gone_since, mails;
-	json_int_t doubt_from = 0, doubt_to = 0;
 	int sick = 0;
 	json_t *hosts, *primary;
+	json_t *doubts = NULL;
 
 	if (json_unpack((json_t *)(uintptr_t)record,
-			"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s?b, s?I, s?I, s:s, s:o, s:o}",
+			"{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s?b, s?o, s:s, s:o, s:o}",
 			"version", &version, "state", &state, "reason", &reason, "since", &since,
 			"recovered", &recovered, "up_seconds", &up_seconds, "gone_since",
-			&gone_since, "mails", &mails, "sick", &sick, "doubt_from", &doubt_from,
-			"doubt_to", &doubt_to, "mx", &standing, "hosts", &hosts, "primary",
-			&primary) != 0 ||
+			&gone_since, "mails", &mails, "sick", &sick, "doubts", &doubts, "mx",
+			&standing, "hosts", &hosts, "primary", &primary) != 0 ||
 	    version != RECORD_VERSION)
 		return false;
 	if (domain->kind == DOMAIN_LEARNED)
@@ -148,8 +171,7 @@ static bool take_record(struct domain *domain, const json_t *record)
 	domain->up_seconds = up_seconds > 0 ? up_seconds : 0;
 	domain->gone_since = gone_since;
 	domain->sick = sick != 0;
-	domain->doubt_from = doubt_from;
-	domain->doubt_to = doubt_to;
+	doubts_from_json(&domain->doubts, doubts);
 	domain->mails = mails > 0 ? (unsigned long)mails : 0;
 	if (mx_standing_parse(standing, &domain->set.standing) &&
 	    domain->set.standing != MX_STANDING_UNKNOWN)

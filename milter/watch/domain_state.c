@@ -279,15 +279,9 @@ bool domain_is_sick(const struct domain *domain)
 	return domain->sick;
 }
 
-/* One interval is kept: that of before is joined to it while refusals of then may still count. */
 void domain_doubt_refusals(struct domain *domain, int64_t since)
 {
-	int64_t now = loop_wall_seconds();
-	int64_t invalid_ttl = domain->owner->config->recipients.invalid_ttl;
-
-	if (domain->doubt_to < now - invalid_ttl || domain->doubt_from > since)
-		domain->doubt_from = since;
-	domain->doubt_to = now;
+	recipient_doubts_add(&domain->doubts, since, loop_wall_seconds());
 	domain_record_save(domain);
 	domain_publish(domain);
 }
@@ -334,8 +328,7 @@ void domain_publish(struct domain *domain)
 		.reason = domain->reason,
 		.since = domain->since,
 		.begun_ms = domain->begun_ms,
-		.doubt_from = domain->doubt_from,
-		.doubt_to = domain->doubt_to,
+		.doubts = domain->doubts,
 		.recovered = domain->recovered,
 		.senders_up = domain->senders_up,
 		.asleep = domain->asleep,

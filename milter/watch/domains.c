@@ -457,8 +457,7 @@ struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t
 		.now = now,
 		.up = view->up_clock,
 		.primary_up = domain_state_is_up(view->state),
-		.doubt_from = view->doubt_from,
-		.doubt_to = view->doubt_to,
+		.doubts = view->doubts,
 	};
 }
 

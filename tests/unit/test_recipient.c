@@ -278,8 +278,7 @@ static void test_refusals_in_doubt(void **state)
 	pass(&world, 30 * MINUTE, true);
 	assert_true(recipient_learn(&refused, RCPT_VERDICT_INVALID, &rules, &world.clock, &again));
 
-	world.clock.doubt_from = START + DAY;
-	world.clock.doubt_to = world.clock.now;
+	recipient_doubts_add(&world.clock.doubts, START + DAY, world.clock.now);
 	assert_status(&world, &refused, RECIPIENT_VALID);
 	assert_status(&world, &again, RECIPIENT_VALID);
 	assert_status(&world, &stranger, RECIPIENT_UNKNOWN);
@@ -300,16 +299,45 @@ static void test_refusals_out_of_doubt(void **state)
 	(void)state;
 	assert_true(recipient_learn(&valid, RCPT_VERDICT_INVALID, &rules, &world.clock, &refused));
 	pass(&world, 2 * HOUR, true);
-	world.clock.doubt_from = START + 1;
-	world.clock.doubt_to = world.clock.now;
+	recipient_doubts_add(&world.clock.doubts, START + 1, world.clock.now);
 	world.clock.primary_up = false;
 	assert_status(&world, &refused, RECIPIENT_UNKNOWN); /* too old to count at all */
 	/* refused long before the sickness and in it: what was before all that doesn't come back */
 	assert_true(recipient_learn(&refused, RCPT_VERDICT_INVALID, &rules, &world.clock, &again));
 	assert_status(&world, &again, RECIPIENT_UNKNOWN);
-	world.clock.doubt_from = 0;
-	world.clock.doubt_to = 0;
+	world.clock.doubts = (struct recipient_doubts){ 0 };
 	assert_status(&world, &again, RECIPIENT_INVALID);
+}
+
+static void assert_spells(const struct recipient_doubts *doubts, const char *expected)
+{
+	char text[200] = "";
+
+	for (size_t i = 0; i < RECIPIENT_DOUBTS; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%lld-%lld ",
+			 (long long)doubts->spells[i].from, (long long)doubts->spells[i].to);
+	assert_string_equal(text, expected);
+}
+
+static void test_spells_of_doubt(void **state)
+{
+	struct recipient_doubts doubts = { 0 };
+
+	(void)state;
+	assert_int_equal(recipient_doubts_latest(&doubts), 0);
+	recipient_doubts_add(&doubts, 10, 20);
+	recipient_doubts_add(&doubts, 15, 30);
+	recipient_doubts_add(&doubts, 40, 50);
+	recipient_doubts_add(&doubts, 60, 70);
+	assert_spells(&doubts, "10-30 40-50 60-70 0-0 ");
+	assert_int_equal(recipient_doubts_latest(&doubts), 60);
+	/* one that reaches back over others takes them in */
+	recipient_doubts_add(&doubts, 45, 80);
+	assert_spells(&doubts, "10-30 40-80 0-0 0-0 ");
+	recipient_doubts_add(&doubts, 90, 91);
+	recipient_doubts_add(&doubts, 100, 101);
+	recipient_doubts_add(&doubts, 110, 111);
+	assert_spells(&doubts, "10-80 90-91 100-101 110-111 ");
 }
 
 /* P7: a damaged record is no record, whatever byte is hit. */
@@ -363,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_p1_flaps_add_up),
 		cmocka_unit_test(test_max_age_ends_even_an_outage),
 		cmocka_unit_test(test_a_clock_behind_the_record),
+		cmocka_unit_test(test_spells_of_doubt),
 		cmocka_unit_test(test_refusals_in_doubt),
 		cmocka_unit_test(test_refusals_out_of_doubt),
 		cmocka_unit_test(test_invalid_while_down),

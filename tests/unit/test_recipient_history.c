@@ -71,8 +71,12 @@ static enum recipient_status status_now(const struct life *life)
 
 static bool in_doubt(const struct life *life, int64_t when)
 {
-	return life->clock.doubt_to != 0 && when >= life->clock.doubt_from &&
-	       when <= life->clock.doubt_to;
+	for (size_t i = 0; i < RECIPIENT_DOUBTS; i++)
+		if (life->clock.doubts.spells[i].to != 0 &&
+		    when >= life->clock.doubts.spells[i].from &&
+		    when <= life->clock.doubts.spells[i].to)
+			return true;
+	return false;
 }
 
 /* The recipient must be welcome now. */
@@ -109,19 +113,12 @@ static void crash(struct life *life)
 	life->clock.up = life->clock.up > lost ? life->clock.up - lost : 0;
 }
 
-/* The primary turns out to have lost its users. One interval is kept, the former is joined to it
- * while refusals of then may still count. Not lived through here: another sickness after that time,
- * while a refusal of the former one still stands in the entry. */
+/* The primary turns out to have lost its users. */
 static void fall_sick(struct life *life)
 {
 	int64_t since = life->clock.now - (int64_t)roll(life, HOUR);
-	bool is_new = life->clock.doubt_to < life->clock.now - rules.invalid_ttl;
 
-	if (is_new && life->is_void)
-		return;
-	if (is_new || life->clock.doubt_from > since)
-		life->clock.doubt_from = since;
-	life->clock.doubt_to = life->clock.now;
+	recipient_doubts_add(&life->clock.doubts, since, life->clock.now);
 	if (life->refused && life->first_refused_at >= since)
 		life->is_void = true;
 }

@@ -267,8 +267,7 @@ static void test_a_refusal_in_doubt_keeps_the_acceptance(void **state)
 	record.former_verified = START - 10 * DAY;
 	record.former_verified_up = UP - 10 * DAY;
 	put(world, "ours.test", "alice", &record);
-	world->clock.doubt_from = START - 6 * HOUR;
-	world->clock.doubt_to = START - 4 * HOUR;
+	recipient_doubts_add(&world->clock.doubts, START - 6 * HOUR, START - 4 * HOUR);
 	pass(world, 3 * HOUR);
 	assert_true(is_there(world, "ours.test", "alice"));
 	world->clock.up += 22 * DAY;
