@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from peers.certificates import Authority                                    # noqa: E402
-from peers.daemon import Daemon, merged, program                            # noqa: E402
+from peers.daemon import Daemon, fast_time, merged, program                 # noqa: E402
 from peers.dns_server import DnsServer                                      # noqa: E402
 from peers.smtp_server import Blackhole, SmtpServer                         # noqa: E402
 from peers.waiting import free_port, next_address               # noqa: E402
@@ -113,6 +113,25 @@ class Lab:
 def lab(tmp_path):
     with Lab(tmp_path) as lab:
         yield lab
+
+
+@pytest.fixture
+def fast_daemon(lab):
+    """fast_daemon(TIMES, ini..., domains=[...]): a daemon whose time runs TIMES as fast as ours.
+
+    Its ini and its log are in its own time; so are the lab's short intervals, which are made as
+    much longer here. A hundred times as fast a stall of 10 ms is a second, which makes a probe
+    prove nothing: wait for conditions, and give it generous time-outs.
+    """
+    def start(times, *ini, **more):
+        environment = fast_time(times)
+        if environment is None:
+            pytest.skip("needs libfaketime and a build without sanitizers")
+        slow = {key: "%ds" % times for key in ("interval", "fast_interval", "down_interval")}
+        slow.update({key: "%ds" % (2 * times) for key in ("connect_timeout", "timeout")})
+        return lab.daemon({"probe": slow, "dns": {"timeout": "%ds" % times}}, *ini,
+                          environment=environment, **more)
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -373,3 +373,23 @@ def test_foreign_text_in_the_log_is_printable(outcomes):
     line = outcomes["control-characters"].line
     assert line["verdict"] == INVALID
     assert "id" not in line
+
+
+# -- a primary that has lost its users
+
+def test_a_sick_primary_is_asked_and_only_believed_when_it_accepts(lab):
+    server = lab.primary("sick.test", recipients={"alice": "250 ok", "bob": "250 ok"})
+    daemon = lab.daemon({"probe": {"canary_interval": "4s"}}, domains=["sick.test"])
+    daemon.learn("alice@sick.test", "bob@sick.test")
+    server.script.recipients = {}
+    daemon.wait_for_state("sick.test", "sick", 20)
+    server.script.recipients = {"dora": "250 ok"}
+    for name, verdict in (("nobody", "none"), ("dora", "valid")):
+        mark = daemon.mark()
+        reply = daemon.milter().rcpt("<%s@sick.test>" % name, client="198.51.100.1", name=None)
+        assert (reply.code, reply.xcode) == (451, "4.3.0")
+        daemon.wait_for_log(r"callout: recipient=<%s@sick\.test> verdict=%s" % (name, verdict), 10,
+                            mark)
+    assert daemon.explain("nobody@sick.test")["recipient"] == "unknown"
+    assert daemon.explain("dora@sick.test")["recipient"] == "valid"
+    assert not daemon.log_lines(r"<nobody@sick\.test> verdict=invalid")
