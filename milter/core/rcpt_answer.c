@@ -23,6 +23,15 @@ static const char *const policy_words[] = {
 	"relay", "block", "spam", "policy", "sender", "denied", "blacklist",
 };
 
+/* What a refusal in plain words may be about although somebody is there: a full or locked mailbox,
+ * our null sender, our address, our pace. Seen in the field beside phrases of the first list. */
+static const char *const other_matters[] = {
+	"bounce",   "null sender", "returned mail", "quota",	  "is full",	    "mailbox full",
+	"suspend",  "disabled",	   "locked",	    "black list", "is listed",	    "listed at",
+	"greylist", "grey list",   "try again",	    "too many",	  "not allowed to", "authenticat",
+	"prohibit", "callback",	   "helo",	    "domain of",  "access denied",
+};
+
 static bool has_any(const char *text, const char *const *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -71,16 +80,23 @@ static bool is_microsoft_refusal(const struct smtp_reply *reply, const char *end
 	       is_microsoft_edge(endpoint_host);
 }
 
+static bool mentions_any(const struct smtp_reply *reply, const char *const *list, size_t count)
+{
+	return has_any(reply->text, list, count) || has_any(reply->first, list, count) ||
+	       has_any(reply->between, list, count);
+}
+
 static enum rcpt_answer read_without_code(const struct smtp_reply *reply)
 {
+	if (has_any(reply->text, other_matters, COUNT(other_matters)))
+		return RCPT_ANSWER_NONE;
 	if (has_any(reply->text, mailbox_phrases, COUNT(mailbox_phrases)))
 		return RCPT_ANSWER_REFUSED_WORDS;
 	/* 554 is what hosts say when they refuse for any reason at all. */
 	if (reply->code == 554)
 		return RCPT_ANSWER_NONE;
-	if (has_any(reply->text, policy_words, COUNT(policy_words)) ||
-	    has_any(reply->first, policy_words, COUNT(policy_words)) ||
-	    has_any(reply->between, policy_words, COUNT(policy_words)))
+	if (mentions_any(reply, policy_words, COUNT(policy_words)) ||
+	    mentions_any(reply, other_matters, COUNT(other_matters)))
 		return RCPT_ANSWER_NONE;
 	return RCPT_ANSWER_REFUSED_BARE;
 }
