@@ -102,7 +102,7 @@ void callout_line_free(struct callout_line *line);
 /* callout_refusals leaves room for one more; looked at again when a question's turn comes, for many
  * may have been refused since it was put. */
 bool callout_line_may_be_refused(const struct callout_line *line);
-void callout_line_refused(struct callout_line *line);
+void callout_line_refused(struct callout_line *line, bool is_canary);
 
 /* ---- callouts.c, for the others ---- */
 

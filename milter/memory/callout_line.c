@@ -28,10 +28,14 @@ bool callout_line_may_be_refused(const struct callout_line *line)
 			  loop_now_ms());
 }
 
-/* Sessions side by side all saw room for the last one: what they went beyond it is owed. */
-void callout_line_refused(struct callout_line *line)
+/* Sessions side by side all saw room for the last one: what they went beyond it is owed. Not so
+ * canaries, which ask for no room: those of a long sickness would silence us for days after it. */
+void callout_line_refused(struct callout_line *line, bool is_canary)
 {
-	budget_charge(&line->refusals, refusals_allowed(line), REFUSALS_WINDOW_MS, loop_now_ms());
+	int64_t allowed = refusals_allowed(line);
+
+	if (!is_canary || callout_line_may_be_refused(line))
+		budget_charge(&line->refusals, allowed, REFUSALS_WINDOW_MS, loop_now_ms());
 }
 
 bool callout_line_may_ask(struct callout_line *line)

@@ -412,7 +412,7 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 	if (reply->code >= 400) /* Postfix counts errors of both kinds */
 		session->refusals++;
 	if (reply->code >= 500)
-		callout_line_refused(session->line);
+		callout_line_refused(session->line, session->step == STEP_CANARY);
 	endpoint = endpoint_of(session, session->question->domain);
 	if (endpoint != NULL)
 		endpoint_saw_answer(endpoint);

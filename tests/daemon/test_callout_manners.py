@@ -110,6 +110,24 @@ def test_callout_refusals_is_the_most_in_ten_minutes(lab):
     assert daemon.explain("other19@fail2ban.test")["recipient"] == "unknown"
 
 
+def test_a_long_sickness_owes_no_refusals(lab, fast_daemon):
+    """Canaries go out whatever was refused before; strangers are asked about again soon after."""
+    server = lab.primary("owes.test", recipients={"alice": "250 ok"})
+    daemon = fast_daemon(100, {"probe": {"down_interval": "10s", "canary_interval": "1m"},
+                               "recipients": {"callout_refusals": 2}}, domains=["owes.test"])
+    daemon.learn("alice@owes.test")
+    server.script.recipients = {}
+    daemon.wait_for_state("owes.test", "sick", 20)
+    server.forget()
+    eventually(lambda: server.rcpts().count("alice@owes.test") >= 20, 40)
+    server.script.recipients = {"alice": "250 ok", "bob": "250 ok"}
+    daemon.wait_for_state("owes.test", "up", 20)
+    # within a window of ten minutes, six seconds of ours, and not after the two hundred minutes
+    # that twenty refusals would take
+    eventually(lambda: ask_many(daemon, ["bob@owes.test"]) or
+               daemon.explain("bob@owes.test")["recipient"] == "valid", 40, pause=0.5)
+
+
 def test_callouts_per_client_network(lab):
     """One client network causes at most so many a minute; another still gets its own."""
     server, daemon = start(lab, "client.test", {"recipients": {"callouts_per_client": 5}})
