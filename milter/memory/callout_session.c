@@ -450,6 +450,13 @@ static void fail_session(struct callout_session *session, enum health_reason rea
 		callout_line_fail(line, &nothing);
 }
 
+static void give_up_session(struct callout_session *session, enum health_reason reason, int code)
+{
+	smtp_client_quit(session->client);
+	session->client = NULL;
+	fail_session(session, reason, code);
+}
+
 static void reply_came(void *arg, const struct smtp_reply *reply)
 {
 	struct callout_session *session = arg;
@@ -462,9 +469,7 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 		if (reply->code >= 400) { /* that is about us: nobody's fault but ours */
 			session->code = reply->code;
 			session->canary = rcpt_answer_of_canary(reply);
-			smtp_client_quit(session->client);
-			session->client = NULL;
-			fail_session(session, HEALTH_OK, reply->code);
+			give_up_session(session, HEALTH_OK, reply->code);
 		}
 		break;
 	case PHASE_RCPT:
@@ -472,7 +477,14 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 		take_rcpt(session, reply);
 		break;
 	case PHASE_RSET:
-		step_done(session);
+		/* RSET can't fail (RFC 5321 4.1.1.5): this is the answer to something else, and so
+		 * was the one taken for RCPT's */
+		if (reply->code >= 300) {
+			session->canary = CANARY_NO_ANSWER;
+			give_up_session(session, HEALTH_PROTOCOL, 0);
+		} else {
+			step_done(session);
+		}
 		break;
 	}
 }

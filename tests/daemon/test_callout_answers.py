@@ -278,6 +278,7 @@ def outcomes(module_lab, authority):
         if case.control_now is not None:
             server.script.recipients["control"] = case.control_now
         server.change(**case.change)
+        server.reset_connections()      # the session that taught the control is still open
         server.forget()
     mark = daemon.mark()
     ask("target", CASES, "198.51.101.1")
