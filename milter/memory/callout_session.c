@@ -18,7 +18,6 @@
 
 #define REFUSALS_MAX		7 /* Postfix tarpits from the tenth error on: leave well before */
 #define REFUSALS_PER_QUESTION	3 /* the invented one, the one in question, the control */
-#define REFUSALS_PER_CANARY	1
 #define IDLE_MS			10000
 #define AGE_MS			120000
 #define INVENTED_LENGTH		16
@@ -328,8 +327,10 @@ static bool may_take(const struct callout_session *session, const struct callout
 	if (question == NULL || session->stale || age_left_ms(session) <= 0 ||
 	    !is_verified_for(session, question->domain))
 		return false;
+	/* A canary is to hear what a mail would that comes now: a server process that has served us
+	 * for a while may not have noticed yet that its table of users is gone. */
 	if (question->done != NULL)
-		return session->refusals + REFUSALS_PER_CANARY <= REFUSALS_MAX;
+		return !session->answered;
 	return session->refusals + REFUSALS_PER_QUESTION <= REFUSALS_MAX &&
 	       callout_line_may_be_refused(session->line);
 }

@@ -258,8 +258,14 @@ class SmtpServer:
         finally:
             session.ended = time.monotonic()
             with self._lock:
-                self._connections.discard(connection)
+                self._connections -= {connection, conversation.sock}
             conversation.close()
+
+    def connection_is_now(self, before, secure):
+        """A TLS socket takes the descriptor from the one it wraps."""
+        with self._lock:
+            self._connections.discard(before)
+            self._connections.add(secure)
 
 
 class _Conversation:
@@ -452,6 +458,7 @@ class _Conversation:
 
         context.sni_callback = remember_name
         self.sock = context.wrap_socket(self.sock, server_side=True)
+        self.server.connection_is_now(self.raw, self.sock)
         self.session.tls = True
         self.session.note("!", "TLS %s" % self.sock.version())
 
