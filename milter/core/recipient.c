@@ -225,9 +225,11 @@ bool recipient_wants_refresh(const struct recipient_record *record,
 			     const struct recipient_rules *rules,
 			     const struct recipient_clock *clock)
 {
-	if (record->kind == RECIPIENT_KIND_VALID)
-		return recipient_age_up(record, clock) >= rules->valid_refresh;
-	return false;
+	if (record->kind != RECIPIENT_KIND_VALID)
+		return false;
+	/* a list may be old or wrong: the primary itself is to say so once */
+	return record->source == RECIPIENT_SOURCE_IMPORT ||
+	       recipient_age_up(record, clock) >= rules->valid_refresh;
 }
 
 int64_t recipient_expires(const struct recipient_record *record,

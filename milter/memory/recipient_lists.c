@@ -15,10 +15,12 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "base/lines.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "core/mail_address.h"
+#include "core/recipient_list.h"
+#include "io/idna.h"
 
 #define LOOK_EVERY_MS  60000
 #define SHRINK_PERCENT 20
@@ -84,54 +86,55 @@ static void local_add(struct list *list, const char *local)
 	list->count++;
 }
 
-/* An address, "@domain" or a bare local part; other domains' addresses are passed over, so that one
- * map can serve several domains. */
-static void take_word(struct list *list, char *word)
+/* Other domains' addresses are passed over, so that one map can serve several domains. */
+static bool is_of(const struct list *list, const struct recipient_entry *entry)
 {
-	struct mail_address address;
+	char name[MAIL_DOMAIN_MAX + 1];
 
-	if (word[0] == '@') {
-		text_lower(word);
-		if (strcmp(word + 1, list->domain) == 0) {
+	return idna_domain_to_ascii(entry->domain, name, sizeof(name)) &&
+	       strcmp(name, list->domain) == 0;
+}
+
+static void take_local(struct list *list, char *local)
+{
+	if (list->fold)
+		text_lower(local);
+	local_add(list, local);
+}
+
+static void take_entry(struct list *list, struct recipient_entry *entry)
+{
+	switch (entry->kind) {
+	case RECIPIENT_ENTRY_ADDRESS:
+		if (is_of(list, entry))
+			take_local(list, entry->local);
+		break;
+	case RECIPIENT_ENTRY_LOCAL:
+		if (!recipient_word_names_domain(entry->local, list->domain))
+			take_local(list, entry->local);
+		break;
+	case RECIPIENT_ENTRY_CATCH_ALL:
+		if (is_of(list, entry) && !list->catch_all) {
 			list->catch_all = true;
 			list->count++;
 		}
-		return;
+		break;
+	case RECIPIENT_ENTRY_NONE:
+	case RECIPIENT_ENTRY_MALFORMED:
+		break;
 	}
-	mail_address_parse(word, &address);
-	if (address.kind == MAIL_ADDRESS_MALFORMED || address.kind == MAIL_ADDRESS_NULL)
-		return;
-	if (address.kind == MAIL_ADDRESS_MAILBOX && strcmp(address.domain, list->domain) != 0)
-		return;
-	if (address.kind == MAIL_ADDRESS_POSTMASTER)
-		text_copy(address.local, sizeof(address.local), "postmaster");
-	if (list->fold)
-		text_lower(address.local);
-	local_add(list, address.local);
 }
 
-static void take_line(struct list *list, char *line)
-{
-	char *word = line + strspn(line, " \t");
-
-	word[strcspn(word, " \t\r\n")] = '\0';
-	if (word[0] != '\0' && word[0] != '#')
-		take_word(list, word);
-}
-
-/* Only a line's first word counts: of a line that doesn't fit the rest is passed over, and all of
- * it when not even that word fits. */
 static void read_lines(struct list *list, FILE *file)
 {
+	struct recipient_list_reader reader = { .has_value = false };
+	struct recipient_entry entry;
 	char line[LINE_MAX_BYTES];
-	bool inside = false; /* of a line too long */
+	bool cut;
 
-	while (fgets(line, sizeof(line), file) != NULL) {
-		bool whole = strchr(line, '\n') != NULL || feof(file);
-
-		if (!inside && (whole || strpbrk(line + strspn(line, " \t"), " \t") != NULL))
-			take_line(list, line);
-		inside = !whole;
+	while (lines_next(file, line, sizeof(line), &cut)) {
+		recipient_list_read(&reader, line, cut, &entry);
+		take_entry(list, &entry);
 	}
 }
 

@@ -198,6 +198,20 @@ static void test_refresh(void **state)
 	assert_true(recipient_wants_refresh(&record, &rules, &world.clock));
 }
 
+/* What a list or a log says is to be confirmed by the primary, whatever its age. */
+static void test_an_import_wants_to_be_confirmed(void **state)
+{
+	struct world world = world_new();
+	struct recipient_record record = learn(&world, RCPT_VERDICT_VALID);
+
+	(void)state;
+	assert_false(recipient_wants_refresh(&record, &rules, &world.clock));
+	record.source = RECIPIENT_SOURCE_IMPORT;
+	assert_true(recipient_wants_refresh(&record, &rules, &world.clock));
+	record.kind = RECIPIENT_KIND_CATCH_ALL;
+	assert_false(recipient_wants_refresh(&record, &rules, &world.clock));
+}
+
 static void test_what_may_replace_what(void **state)
 {
 	struct world world = world_new();
@@ -400,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_wall_clock_that_went_back),
 		cmocka_unit_test(test_catch_all),
 		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_an_import_wants_to_be_confirmed),
 		cmocka_unit_test(test_what_may_replace_what),
 		cmocka_unit_test(test_expires),
 		cmocka_unit_test(test_record_round_trip),
