@@ -40,8 +40,13 @@ void control_free(struct control *control); /* NULL is fine */
 
 struct control_call {
 	struct control *control;
-	const json_t *request;
+	json_t *request;
 	struct line_request *line;
+	/* of one that is put off */
+	struct control_call *prev, *next;
+	struct loop_timer *timer;
+	void (*again)(struct control_call *call);
+	int64_t begun_ms; /* loop_now_ms */
 };
 
 const struct control_settings *control_settings_of(const struct control_call *call);
@@ -53,6 +58,11 @@ void control_fail(struct control_call *call, int exit_code, const char *format, 
 const char *control_string(const struct control_call *call, const char *key, const char *fallback);
 bool control_flag(const struct control_call *call, const char *key);
 
+/* Puts the call off: runs again(call) in `milliseconds`, with the same request. When the daemon
+ * stops before, the call is answered with an error. */
+void control_later(struct control_call *call, int64_t milliseconds,
+		   void (*again)(struct control_call *call));
+
 /* A time as JSON: RFC 3339 UTC; null for 0. */
 json_t *control_time(int64_t seconds);
 
@@ -60,6 +70,10 @@ void control_status(struct control_call *call);
 void control_explain(struct control_call *call);
 void control_reload_now(struct control_call *call);
 void control_flush(struct control_call *call);
+void control_recipients_show(struct control_call *call);
+void control_recipients_list(struct control_call *call);
+void control_recipients_import(struct control_call *call);
+void control_recipients_forget(struct control_call *call);
 void control_version(struct control_call *call);
 
 #endif

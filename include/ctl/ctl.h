@@ -22,11 +22,18 @@ struct ctl_command {
 	const char *arguments;				    /* as in the usage line */
 	const char *what;				    /* one line of help */
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the command's name */
+	const char *more;				    /* the rest of its help; or NULL */
 };
 
 /* Sends the request (taken over) and gets the answer. Prints errors itself. Returns the exit code
  * that the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
 int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result);
+
+/* Which socket that is; free() it. Put into ctl->socket_path it spares the next questions reading
+ * the configuration. */
+char *ctl_socket_path(const struct ctl *ctl);
+/* Prints the error, as JSON or to stderr; returns the code. */
+int ctl_fail(const struct ctl *ctl, int code, const char *message);
 
 /* With --json: prints the result as it is, and returns true. */
 bool ctl_print_json(const struct ctl *ctl, const json_t *result);
@@ -40,6 +47,8 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_flush(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
+int ctl_recipients(struct ctl *ctl, int argc, char **argv);
+int ctl_recipients_import(struct ctl *ctl, int argc, char **argv); /* argv[0] is "import" */
 
 /* Values of a result, with fallbacks for null and missing ones. */
 const char *ctl_string(const json_t *object, const char *key);

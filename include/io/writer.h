@@ -35,6 +35,10 @@ void writer_set_chore(struct writer *writer, writer_chore chore, void *arg);
 /* Deletes in the store, all that a full map leaves room for: 0 when it was all, else -errno. For
  * the chore only. */
 int writer_delete_now(struct writer *writer, const struct store_op *deletes, size_t count);
+/* How many writes wait: to hold back whoever has much to write. And how often something that was
+ * queued had to be given up, since the start. Any thread. */
+size_t writer_backlog(struct writer *writer);
+uint64_t writer_losses(struct writer *writer);
 
 /* Waits until everything queued before the call was tried. Not for the loop in normal work. */
 void writer_settle(struct writer *writer);

@@ -58,14 +58,57 @@ void recipients_learn_catch_all(struct recipients *recipients,
 enum catch_all recipients_catch_all(struct recipients *recipients,
 				    const struct recipient_question *question, int64_t *asked);
 
-/* A recipient of the question's domain that counts as valid by a callout, is not postmaster and not
- * the one asked about: a control. False when none is known. */
+/* A recipient of the question's domain that counts as valid (by a callout, if there is one), is not
+ * postmaster and not the one asked about: a control. False when none is known. */
 bool recipients_control(struct recipients *recipients, const struct recipient_question *question,
 			char *local, size_t size);
 
-/* Up to `max` (8 at most) such recipients, those accepted last first. Returns how many. */
+/* Up to `max` (8 at most) such recipients, those accepted last first, imported ones behind them.
+ * Returns how many. */
 size_t recipients_recent(struct recipients *recipients, const struct recipient_question *question,
 			 char (*locals)[MAIL_LOCAL_MAX + 1], size_t max);
+
+/* Takes what a list or a log of the primary says of the question's recipient; local part "": that
+ * the domain is a catch-all. */
+enum recipient_import {
+	RECIPIENT_IMPORT_NEW,	 /* it wasn't known, or counted no more */
+	RECIPIENT_IMPORT_KNOWN,	 /* what is there says the same */
+	RECIPIENT_IMPORT_DENIED, /* the primary itself said otherwise, and that still counts */
+	RECIPIENT_IMPORT_FULL,	 /* max_entries */
+	RECIPIENT_IMPORT_FAILED, /* the memory can't be read */
+};
+enum recipient_import recipients_import(struct recipients *recipients,
+					const struct recipient_question *question);
+/* True when everything that was learned is on the disk. */
+bool recipients_is_settled(struct recipients *recipients);
+/* True when the queue to the disk has room for `count` more, and max_entries can be counted
+ * exactly where it is near. */
+bool recipients_has_room(struct recipients *recipients, const struct config *config, size_t count);
+/* How often something that was learned could not be kept, since the start. */
+uint64_t recipients_losses(struct recipients *recipients);
+
+/* What the memory holds from behind the key `after` on (length 0: from the first), of one domain or
+ * (NULL) of all, at most RECIPIENTS_PAGE_SCAN entries of the store. */
+#define RECIPIENTS_PAGE_SCAN 500
+struct recipients_page {
+	const char *domain;
+	char after[RECIPIENT_KEY_MAX]; /* in and out: where to go on */
+	size_t after_length;
+	bool more; /* out: the page ended before the entries did */
+};
+/* `local` is "" for the domain's own entry. The record is as it was stored, the clocks are the
+ * visitor's. */
+typedef void (*recipients_visitor)(void *arg, const char *domain, const char *local,
+				   const struct recipient_record *record);
+/* False when the store can't be read. */
+bool recipients_list(struct recipients *recipients, struct recipients_page *page,
+		     recipients_visitor visit, void *arg);
+/* What of a record counts by these clocks, as recipients_find() fills it in. */
+void recipients_judge(const struct config *config, const struct recipient_clock *clock,
+		      const struct recipient_record *record, struct recipient_found *found);
+
+/* Removes the question's recipient from the memory; false when it wasn't there. */
+bool recipients_forget(struct recipients *recipients, const struct recipient_question *question);
 
 /* Counts the domain's entries for status: one with some thousands as the sweep last counted them,
  * for the loop must not be held up. */

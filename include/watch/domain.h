@@ -169,5 +169,7 @@ void domain_members_drop(struct domain *domain);
 /* domain_record.c */
 void domain_record_save(const struct domain *domain);
 void domain_record_load(struct domain *domain);
+/* The observed-up clock of a domain that isn't there now; 0 when it never was. */
+int64_t domain_record_up_seconds(struct writer *writer, const char *name);
 
 #endif

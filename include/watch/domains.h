@@ -127,6 +127,9 @@ bool domain_is_sick(const struct domain *domain);
 /* Refusals learned from `since` (seconds since 1970) until now mean nothing. */
 void domain_doubt_refusals(struct domain *domain, int64_t since);
 
+/* The clocks of a domain's recipients, also of a subdomain that nobody asked for yet. */
+struct recipient_clock domains_clock(struct domains *domains, const char *name);
+
 /* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
 struct endpoint *domain_endpoint_up(const struct domain *domain);
 

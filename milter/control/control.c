@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -20,6 +21,7 @@
 struct control {
 	struct control_settings settings;
 	struct line_server *server;
+	struct control_call *put_off;
 };
 
 static const struct command {
@@ -27,9 +29,15 @@ static const struct command {
 	bool changes; /* for root and the daemon's own user only */
 	void (*run)(struct control_call *call);
 } commands[] = {
-	{ "status", false, control_status },	{ "explain", false, control_explain },
-	{ "reload", true, control_reload_now }, { "flush", true, control_flush },
+	{ "status", false, control_status },
+	{ "explain", false, control_explain },
+	{ "reload", true, control_reload_now },
+	{ "flush", true, control_flush },
 	{ "version", false, control_version },
+	{ "recipients-show", false, control_recipients_show },
+	{ "recipients-list", false, control_recipients_list },
+	{ "recipients-import", true, control_recipients_import },
+	{ "recipients-forget", true, control_recipients_forget },
 };
 
 const struct control_settings *control_settings_of(const struct control_call *call)
@@ -45,7 +53,38 @@ static void send_envelope(struct control_call *call, json_t *envelope)
 	line_request_answer(call->line,
 			    text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
 	free(text);
+	json_decref(call->request);
 	free(call);
+}
+
+static void run_again(void *arg)
+{
+	struct control_call *call = arg;
+
+	DL_DELETE(call->control->put_off, call);
+	loop_timer_free(call->timer);
+	call->timer = NULL;
+	call->again(call);
+}
+
+void control_later(struct control_call *call, int64_t milliseconds,
+		   void (*again)(struct control_call *call))
+{
+	call->again = again;
+	call->timer = loop_timer_new(call->control->settings.loop, run_again, call);
+	DL_APPEND(call->control->put_off, call);
+	loop_timer_start(call->timer, milliseconds);
+}
+
+static void answer_put_off(struct control *control)
+{
+	struct control_call *call, *next;
+
+	DL_FOREACH_SAFE(control->put_off, call, next) {
+		DL_DELETE(control->put_off, call);
+		loop_timer_free(call->timer);
+		control_fail(call, EXIT_NO, "the daemon stops");
+	}
 }
 
 void control_answer(struct control_call *call, int exit_code, json_t *result)
@@ -118,12 +157,11 @@ static void take_line(void *arg, const struct line_peer *peer, const char *line,
 	call->control = arg;
 	call->line = request;
 	call->request = object;
-	/* no handler keeps the request beyond its return */
+	call->begun_ms = loop_now_ms();
 	if (json_is_object(object))
 		dispatch(call, peer);
 	else
 		control_fail(call, EXIT_USAGE, "a request is one line with one JSON object");
-	json_decref(object);
 }
 
 struct control *control_new(const struct control_settings *settings)
@@ -144,6 +182,7 @@ void control_free(struct control *control)
 {
 	if (control == NULL)
 		return;
+	answer_put_off(control);
 	line_server_free(control->server);
 	free(control);
 }

@@ -21,7 +21,7 @@
 
 /* -s, else what the configuration says, else the default: an unreadable configuration is no reason
  * not to try. */
-static char *socket_path(const struct ctl *ctl)
+char *ctl_socket_path(const struct ctl *ctl)
 {
 	struct config_errors errors = { .lines = NULL };
 	struct config *config;
@@ -115,7 +115,7 @@ static char *exchange(const char *path, json_t *request)
 	return answer;
 }
 
-static int fail(const struct ctl *ctl, int code, const char *message)
+int ctl_fail(const struct ctl *ctl, int code, const char *message)
 {
 	json_t *error;
 
@@ -145,7 +145,7 @@ static const char *advice(int error)
 
 int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
 {
-	char *path = socket_path(ctl);
+	char *path = ctl_socket_path(ctl);
 	json_t *answer = NULL;
 	char message[1024];
 	char *line;
@@ -158,19 +158,19 @@ int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
 		snprintf(message, sizeof(message), "%s: %s; %s", path,
 			 errno != 0 ? strerror(errno) : "the connection was closed", advice(errno));
 		free(path);
-		return fail(ctl, CTL_EXIT_UNREACHABLE, message);
+		return ctl_fail(ctl, CTL_EXIT_UNREACHABLE, message);
 	}
 	free(path);
 	answer = json_loads(line, 0, NULL);
 	free(line);
 	if (!json_is_object(answer)) {
 		json_decref(answer);
-		return fail(ctl, CTL_EXIT_UNREACHABLE, "the daemon's answer makes no sense");
+		return ctl_fail(ctl, CTL_EXIT_UNREACHABLE, "the daemon's answer makes no sense");
 	}
 	code = (int)ctl_number(answer, "exit");
 	*result = json_incref(json_object_get(answer, "result"));
 	if (*result == NULL)
-		fail(ctl, code, ctl_string(answer, "error"));
+		ctl_fail(ctl, code, ctl_string(answer, "error"));
 	json_decref(answer);
 	return code;
 }

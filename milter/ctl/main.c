@@ -9,14 +9,36 @@
 
 #define DEFAULT_CONFIG "/etc/backupmx-milter/backupmx.ini"
 
+static const char recipients_help[] =
+	"  show ADDRESS\n"
+	"      what is known of a recipient, by recipients_file or the memory\n"
+	"  list [DOMAIN] [--status valid|invalid|catch-all]\n"
+	"      what the memory holds and what counts now\n"
+	"  export [DOMAIN]\n"
+	"      the same as lines that import and recipients_file read\n"
+	"  import FILE [--domain DOMAIN] [--format FORMAT]\n"
+	"      takes a list (an address or @domain per line), the source of a Postfix map, or a\n"
+	"      mail log of the primary (Postfix, Exim, Sendmail); - is the standard input:\n"
+	"      zcat mail.log.1.gz | backupmxctl recipients import -\n"
+	"      DOMAIN is that of local parts without one. FORMAT is auto (the default), list,\n"
+	"      map, log, postfix, exim or sendmail. Nobody becomes invalid by an import.\n"
+	"  forget ADDRESS|@DOMAIN\n"
+	"      removes a recipient, or all that is known of a domain, from the memory\n"
+	"\n"
+	"  import and forget need root or the daemon's own user.\n";
+
 static const struct ctl_command commands[] = {
-	{ "status", "[DOMAIN]", "states, since when, endpoints, what the memory holds",
-	  ctl_status },
+	{ "status", "[DOMAIN]", "states, since when, endpoints, what the memory holds", ctl_status,
+	  NULL },
 	{ "explain", "[--client IP] [--name HOST] [--from ADDR] [--auth] RCPT",
-	  "what would be said to a recipient, and why", ctl_explain },
-	{ "flush", "DOMAIN", "have the MTA deliver its queue for the domain now", ctl_flush },
-	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload },
-	{ "version", "", "of this program and of the daemon", ctl_version },
+	  "what would be said to a recipient, and why", ctl_explain, NULL },
+	{ "flush", "DOMAIN", "have the MTA deliver its queue for the domain now", ctl_flush, NULL },
+	{ "recipients", "list|show|import|export|forget ...",
+	  "the recipient memory: see what it holds, fill it, forget", ctl_recipients,
+	  recipients_help },
+	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload,
+	  NULL },
+	{ "version", "", "of this program and of the daemon", ctl_version, NULL },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -92,6 +114,8 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 	if (wants_help(argc, argv)) {
 		printf("usage: backupmxctl %s %s\n\n  %s\n", command->name, command->arguments,
 		       command->what);
+		if (command->more != NULL)
+			printf("\n%s", command->more);
 		return CTL_EXIT_OK;
 	}
 	return command->run(ctl, argc, argv);

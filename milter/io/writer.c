@@ -52,6 +52,7 @@ struct writer {
 	int64_t failed_at_ms;	 /* the last time */
 	atomic_size_t waiting;	 /* entries in all three, to spare readers the lock */
 	atomic_bool overflowing; /* said already */
+	atomic_ullong losses;
 };
 
 static int64_t now_ms(void)
@@ -171,6 +172,7 @@ static void note_failure(struct writer *writer, int result, bool learned)
 			  strerror(-result));
 	writer->failing = true;
 	writer->failing_learned |= learned;
+	atomic_fetch_add(&writer->losses, learned);
 	writer->failed_at_ms = now_ms();
 }
 
@@ -440,8 +442,10 @@ static void enqueue(struct writer *writer, enum store_table table, const void *k
 	if (taken)
 		pthread_cond_signal(&writer->wake);
 	pthread_mutex_unlock(&writer->lock);
-	if (!taken)
+	if (!taken) {
+		atomic_fetch_add(&writer->losses, 1);
 		queued_free(item);
+	}
 	note_overflow(writer, taken);
 }
 
@@ -494,6 +498,16 @@ enum store_result writer_get(struct writer *writer, enum store_table table, cons
 			return result;
 	}
 	return store_get(writer->store, table, key, key_length, value, size, length);
+}
+
+size_t writer_backlog(struct writer *writer)
+{
+	return atomic_load(&writer->waiting);
+}
+
+uint64_t writer_losses(struct writer *writer)
+{
+	return atomic_load(&writer->losses);
 }
 
 void writer_settle(struct writer *writer)

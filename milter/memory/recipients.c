@@ -19,6 +19,9 @@
 #define COUNT_MAX	2000 /* status counts so many itself, a fraction of a millisecond */
 #define RECENT_SCAN_MAX 1000
 #define RECENT_MAX	8
+#define BUSY_WRITES	20000	    /* far below what the writer drops */
+#define RENEW_SECONDS	86400	    /* an import that says again what an import said */
+#define HEARSAY		(1LL << 40) /* seconds by which a list counts as older than the primary */
 
 /* What the sweep counted in a domain too large to be counted on the loop. */
 struct counted {
@@ -205,12 +208,17 @@ void recipients_find(struct recipients *recipients, const struct recipient_quest
 		*found = of_base;
 }
 
+static int64_t entry_count(struct recipients *recipients)
+{
+	return store_entries(writer_store(recipients->writer), STORE_RECIPIENTS);
+}
+
 /* No more than max_entries: what is new then isn't kept, what is there stays. It is over when the
  * sweep has made some room. */
 static bool is_full(struct recipients *recipients, const struct recipient_question *question)
 {
 	int64_t max = question->config->recipients.max_entries;
-	int64_t entries = store_entries(writer_store(recipients->writer), STORE_RECIPIENTS);
+	int64_t entries = entry_count(recipients) + (int64_t)writer_backlog(recipients->writer);
 
 	if (entries >= max && !atomic_exchange(&recipients->full, true))
 		log_warning("recipients: max_entries=%lld are remembered, no new ones are until "
@@ -241,6 +249,168 @@ void recipients_learn(struct recipients *recipients, const struct recipient_ques
 		record_put(recipients, question->domain, local, &learned);
 }
 
+/* ---- import ---- */
+
+/* A domain that lately refused an invented local part is no catch-all, whatever a list says. */
+static bool import_is_denied(const struct recipient_record *old,
+			     const struct recipient_rules *rules,
+			     const struct recipient_clock *clock)
+{
+	if (old->kind == RECIPIENT_KIND_NO_CATCH_ALL)
+		return recipient_age_up(old, clock) < rules->catch_all_ttl;
+	return recipient_status_now(old, rules, clock) == RECIPIENT_INVALID;
+}
+
+/* What the primary said itself stays; an import of lately as well, so that the same list every
+ * night costs no writes. */
+static bool import_is_known(const struct recipient_record *old, const struct recipient_rules *rules,
+			    const struct recipient_clock *clock)
+{
+	enum recipient_status status = recipient_status_now(old, rules, clock);
+
+	return status == RECIPIENT_VALID || status == RECIPIENT_CATCH_ALL;
+}
+
+static bool import_renews(const struct recipient_record *old, const struct recipient_clock *clock)
+{
+	return old->source == RECIPIENT_SOURCE_IMPORT && old->kind != RECIPIENT_KIND_INVALID &&
+	       (clock->now - old->verified >= RENEW_SECONDS ||
+		recipient_age_up(old, clock) >= RENEW_SECONDS);
+}
+
+enum recipient_import recipients_import(struct recipients *recipients,
+					const struct recipient_question *question)
+{
+	const struct recipient_clock *clock = &question->clock;
+	struct recipient_rules rules = recipients_rules(question->config);
+	struct recipient_record old, fresh = {
+		.kind = question->local[0] != '\0' ? RECIPIENT_KIND_VALID
+						   : RECIPIENT_KIND_CATCH_ALL,
+		.source = RECIPIENT_SOURCE_IMPORT,
+		.verified = clock->now,
+		.verified_up = clock->up,
+	};
+	char local[MAIL_LOCAL_MAX + 1];
+	enum store_result has_old;
+	bool known;
+
+	recipients_fold(question->config, question->local, local, sizeof(local));
+	has_old = record_get(recipients, question->domain, local, &old);
+	if (has_old == STORE_FAILED)
+		return RECIPIENT_IMPORT_FAILED;
+	if (has_old == STORE_ABSENT && is_full(recipients, question))
+		return RECIPIENT_IMPORT_FULL;
+	if (has_old == STORE_FOUND && drops_cover(recipients->drops, question->domain, &old))
+		has_old = STORE_ABSENT;
+	if (has_old == STORE_FOUND && import_is_denied(&old, &rules, clock))
+		return RECIPIENT_IMPORT_DENIED;
+	known = has_old == STORE_FOUND && import_is_known(&old, &rules, clock);
+	if (!known || import_renews(&old, clock))
+		record_put(recipients, question->domain, local, &fresh);
+	return known ? RECIPIENT_IMPORT_KNOWN : RECIPIENT_IMPORT_NEW;
+}
+
+bool recipients_is_settled(struct recipients *recipients)
+{
+	return writer_backlog(recipients->writer) == 0;
+}
+
+bool recipients_has_room(struct recipients *recipients, const struct config *config, size_t count)
+{
+	size_t waiting = writer_backlog(recipients->writer);
+	int64_t all = entry_count(recipients) + (int64_t)(waiting + count);
+
+	return waiting <= (all > config->recipients.max_entries ? 0 : BUSY_WRITES);
+}
+
+uint64_t recipients_losses(struct recipients *recipients)
+{
+	return writer_losses(recipients->writer);
+}
+
+/* ---- all of it, page by page ---- */
+
+struct page_scan {
+	struct recipients *recipients;
+	struct recipients_page *page;
+	recipients_visitor visit;
+	void *arg;
+	size_t seen;
+};
+
+static bool visit_key(void *arg, const void *key, size_t key_length, const void *value,
+		      size_t value_length)
+{
+	struct page_scan *scan = arg;
+	struct recipients_page *page = scan->page;
+	const char *nul = memchr(key, '\0', key_length);
+	struct recipient_record record;
+	char local[MAIL_LOCAL_MAX + 1];
+	size_t local_length;
+
+	if (scan->seen++ == RECIPIENTS_PAGE_SCAN) {
+		page->more = true;
+		return false;
+	}
+	if (key_length > sizeof(page->after))
+		return true;
+	memcpy(page->after, key, key_length);
+	page->after_length = key_length;
+	if (nul == NULL || !recipient_record_read(&record, value, value_length))
+		return true;
+	local_length = key_length - (size_t)(nul - (const char *)key) - 1;
+	if (local_length >= sizeof(local))
+		return true;
+	memcpy(local, nul + 1, local_length);
+	local[local_length] = '\0';
+	if (!drops_cover(scan->recipients->drops, page->after, &record))
+		scan->visit(scan->arg, page->after, local, &record);
+	return true;
+}
+
+bool recipients_list(struct recipients *recipients, struct recipients_page *page,
+		     recipients_visitor visit, void *arg)
+{
+	struct page_scan scan = {
+		.recipients = recipients, .page = page, .visit = visit, .arg = arg
+	};
+	char prefix[RECIPIENT_KEY_MAX];
+	char after[RECIPIENT_KEY_MAX];
+	struct store_range range = { .table = STORE_RECIPIENTS,
+				     .prefix = prefix,
+				     .after = after,
+				     .after_length = page->after_length };
+
+	if (page->domain != NULL)
+		range.prefix_length = recipient_key(prefix, page->domain, "");
+	memcpy(after, page->after, page->after_length);
+	page->more = false;
+	return store_scan(writer_store(recipients->writer), &range, visit_key, &scan) == 0;
+}
+
+void recipients_judge(const struct config *config, const struct recipient_clock *clock,
+		      const struct recipient_record *record, struct recipient_found *found)
+{
+	struct recipient_rules rules = recipients_rules(config);
+
+	memset(found, 0, sizeof(*found));
+	fill_from_record(record, &rules, clock, found);
+}
+
+bool recipients_forget(struct recipients *recipients, const struct recipient_question *question)
+{
+	struct recipient_record record;
+	char local[MAIL_LOCAL_MAX + 1];
+	char key[RECIPIENT_KEY_MAX];
+
+	recipients_fold(question->config, question->local, local, sizeof(local));
+	if (record_get(recipients, question->domain, local, &record) != STORE_FOUND)
+		return false;
+	writer_delete(recipients->writer, STORE_RECIPIENTS, key,
+		      recipient_key(key, question->domain, local));
+	return true;
+}
+
 /* ---- catch-all ---- */
 
 struct scan {
@@ -249,10 +419,10 @@ struct scan {
 	struct recipient_rules rules;
 	size_t prefix_length;
 	size_t seen;
-	/* of recipients_recent(): those found so far, the latest first */
+	/* of recipients_recent(): those found so far, the best first */
 	char asked[MAIL_LOCAL_MAX + 1];
 	char (*locals)[MAIL_LOCAL_MAX + 1];
-	int64_t verified[RECENT_MAX];
+	int64_t ranks[RECENT_MAX];
 	size_t count, max;
 	/* of recipients_count() */
 	struct recipient_counts *counts;
@@ -314,6 +484,12 @@ enum catch_all recipients_catch_all(struct recipients *recipients,
 
 /* ---- controls ---- */
 
+/* What the primary said itself comes before what a list says; then the latest. */
+static int64_t rank_of(const struct recipient_record *record)
+{
+	return record->verified - (record->source == RECIPIENT_SOURCE_CALLOUT ? 0 : HEARSAY);
+}
+
 /* The local part of a key behind the domain's prefix; false when it doesn't fit. */
 static bool key_local(const struct scan *scan, const void *key, size_t key_length, char *local,
 		      size_t size)
@@ -327,21 +503,21 @@ static bool key_local(const struct scan *scan, const void *key, size_t key_lengt
 	return true;
 }
 
-static void keep_recent(struct scan *scan, const char *local, int64_t verified)
+static void keep_recent(struct scan *scan, const char *local, int64_t rank)
 {
 	size_t at = scan->count;
 
-	while (at > 0 && scan->verified[at - 1] < verified)
+	while (at > 0 && scan->ranks[at - 1] < rank)
 		at--;
 	if (at == scan->max)
 		return;
 	if (scan->count < scan->max)
 		scan->count++;
 	for (size_t i = scan->count - 1; i > at; i--) {
-		scan->verified[i] = scan->verified[i - 1];
+		scan->ranks[i] = scan->ranks[i - 1];
 		memcpy(scan->locals[i], scan->locals[i - 1], sizeof(scan->locals[i]));
 	}
-	scan->verified[at] = verified;
+	scan->ranks[at] = rank;
 	text_copy(scan->locals[at], sizeof(scan->locals[at]), local);
 }
 
@@ -362,7 +538,7 @@ static bool consider_recent(void *arg, const void *key, size_t key_length, const
 	if (!key_local(scan, key, key_length, local, sizeof(local)) || mail_local_is_role(local) ||
 	    !text_is_ascii(local) || strcmp(local, scan->asked) == 0)
 		return true;
-	keep_recent(scan, local, record.verified);
+	keep_recent(scan, local, rank_of(&record));
 	return true;
 }
 

@@ -200,3 +200,18 @@ void domain_record_load(struct domain *domain)
 	if (domain->state == DOMAIN_UP)
 		domain->up_started_ms = loop_now_ms();
 }
+
+int64_t domain_record_up_seconds(struct writer *writer, const char *name)
+{
+	char text[RECORD_MAX];
+	size_t length = 0;
+	json_t *record = NULL;
+	json_int_t up_seconds;
+
+	if (writer_get(writer, STORE_DOMAINS, name, strlen(name), text, sizeof(text), &length) ==
+	    STORE_FOUND)
+		record = json_loadb(text, length, 0, NULL);
+	up_seconds = json_integer_value(json_object_get(record, "up_seconds"));
+	json_decref(record);
+	return up_seconds > 0 ? up_seconds : 0;
+}

@@ -550,6 +550,21 @@ void domains_count_mail(struct domains *domains, const char *name)
 
 /* ---- loop thread only ---- */
 
+struct recipient_clock domains_clock(struct domains *domains, const char *name)
+{
+	const struct domain *domain = domains_find(domains, name);
+	int64_t now = loop_wall_seconds();
+	struct domain_view view;
+
+	if (domain == NULL)
+		return (struct recipient_clock){
+			.now = now,
+			.up = domain_record_up_seconds(domains->services->writer, name),
+		};
+	view = domain_view_now(domain, NULL);
+	return domain_view_clock(&view, now);
+}
+
 struct domain *domains_find(struct domains *domains, const char *name)
 {
 	struct domain *domain;
