@@ -168,6 +168,12 @@ static void check_domain(const struct reader *reader, const struct self *self,
 	check_primary(reader, self, domain, given_place(domain, "primary"));
 	check_file(reader, settings->recipients_file, "recipients_file",
 		   given_place(domain, "recipients_file"));
+	if (settings->recipients_file[0] != '\0' && settings->name[0] == '.')
+		problems_add(reader->problems, given_place(domain, "recipients_file"),
+			     "recipients_file",
+			     "is for one domain, and %s stands for many; write it into a [domain] "
+			     "section of each subdomain",
+			     settings->name);
 	/* One that was refused has its own complaint, and is not kept. */
 	if (settings->recipients_complete && settings->recipients_file[0] == '\0' &&
 	    (file == NULL || file->is_good))
