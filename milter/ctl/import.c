@@ -109,7 +109,7 @@ static void print_summary(const struct import *import)
 
 	printf("%lu lines read, %lu recipients found, %lu of them again\n", import->line,
 	       import->found, import->repeated);
-	printf("new %lld, known before %lld\n", (long long)import->new, (long long)import->known);
+	printf("new %lld, known %lld\n", (long long)import->new, (long long)import->known);
 	json_object_foreach(import->refused, reason, count)
 		printf("refused as %s: %lld\n", reason, (long long)json_integer_value(count));
 	for (size_t i = 0; i < import->example_count; i++)

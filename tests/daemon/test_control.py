@@ -312,9 +312,17 @@ def test_changing_commands_need_root_or_the_daemons_user(world):
         binary = os.open(program("backupmxctl"), os.O_RDONLY)
         try:
             assert as_nobody("status").returncode == OK
-            for command in (["reload"], ["flush", "up.test"]):
+            for command in (["recipients", "list"], ["recipients", "show", "alice@up.test"],
+                            ["recipients", "export"]):
+                assert as_nobody(*command).returncode == OK, command
+            for command in (["reload"], ["flush", "up.test"],
+                            ["recipients", "forget", "alice@up.test"],
+                            ["recipients", "forget", "@up.test"],
+                            ["recipients", "import", "/etc/hostname", "--domain", "up.test"]):
                 done = as_nobody(*command)
                 assert done.returncode == NO, (command, done.stdout, done.stderr)
+                assert "as root" in done.stderr, (command, done.stderr)
+            assert daemon.explain("alice@up.test")["recipient"] == "valid"
         finally:
             os.close(binary)
     finally:

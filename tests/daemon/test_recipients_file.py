@@ -135,3 +135,55 @@ def test_known_by_list_survives_an_outage(lab):
     world.daemon.wait_for_state("list.test", "down")
     assert world.daemon.milter().rcpt("<bob@list.test>").action == "continue"
     assert world.daemon.milter().rcpt("<zoe@list.test>").code == 550
+
+
+# -- what a list may look like
+
+@pytest.mark.parametrize("text,known,unknown", [
+    # a bare local part, with dots or without, gets the domain
+    ("jane.doe\nbob\n", ["jane.doe", "bob"], ["jane"]),
+    # the domain's own key in a map is nobody's name
+    ("list.test OK\n.list.test OK\nsub.list.test OK\nbob OK\n", ["bob"],
+     ["list.test", ".list.test", "sub.list.test"]),
+    # lines that begin with white space continue the entry before
+    ("bob@list.test OK,\n\tmore@list.test,\n  again@list.test\nann@list.test x\n", ["bob", "ann"],
+     ["more", "again"]),
+    # ... but a list that somebody indented loses nobody
+    ("  bob@list.test\n  ann@list.test\n\tjoe\n", ["bob", "ann", "joe"], []),
+    ("bob@list.test\tOK\r\n# x\r\n\r\nann@list.test\r\n", ["bob", "ann"], []),
+    ("\"jane doe\"@list.test OK\n\"plain\"@list.test OK\n", ['"jane doe"', "plain"], ["jane"]),
+    ("<bob@list.test>\nann@LIST.test.\n", ["bob", "ann"], []),
+    ("Postmaster OK\nbob: joe\n", ["postmaster", "bob"], ["joe"]),
+    ("\x00\nbob@list.test\n\x00ann@list.test\njoe\n", ["bob", "joe"], ["ann"]),
+])
+def test_forms_of_lists(lab, text, known, unknown):
+    world = World(lab, text=text, complete=True)
+    assert {u: world.known(u) for u in known} == {u: "valid" for u in known}
+    assert {u: world.known(u) for u in unknown} == {u: "invalid" for u in unknown}
+
+
+def test_an_u_label_in_a_list(lab):
+    path = lab.folder / "recipients"
+    path.write_text("anna@b\u00fccher.test\nb@xn--bcher-kva.test\n@xn--foreign-cua.test\n", encoding="utf-8")
+    daemon = lab.daemon({'domain "xn--bcher-kva.test"': {"recipients_file": str(path)}})
+    assert [daemon.explain(u + "@xn--bcher-kva.test")["recipient"] for u in ("anna", "b", "zoe")] \
+        == ["valid", "valid", "unknown"]
+
+
+def test_a_parent_section_takes_no_list(lab):
+    path = lab.folder / "recipients"
+    path.write_text("a@sub.par.test\n")
+    daemon = lab.daemon({'domain ".par.test"': {"recipients_file": str(path)}}, start=False)
+    daemon.launch()
+    assert daemon.process.wait(10) == 78
+    daemon.process = None
+    eventually(lambda: "recipients_file: is for one domain" in daemon.log.text(), 5)
+
+
+def test_reload_force_takes_an_empty_list(lab):
+    world = World(lab, complete=True)
+    world.path.write_text("")
+    world.reload()
+    assert world.known("alice") == "valid"
+    assert world.reload("--force") == 0
+    eventually(lambda: world.known("alice") == "invalid", 5)

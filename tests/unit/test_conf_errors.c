@@ -291,7 +291,7 @@ static const struct row {
 	  { F "3: recipients_file: \"list\" is no absolute path; write an absolute path" } },
 	{ "[domain \".a.test\"]\nrecipients_file = /etc/passwd\n",
 	  { F "2: recipients_file: is for one domain, and .a.test stands for many; write it into a "
-	    "[domain] section of each subdomain" } },
+	      "[domain] section of each subdomain" } },
 	{ "[domain \"a.test\"]\nrecipients_file = /nowhere/list\n",
 	  { F "2: recipients_file: cannot read \"/nowhere/list\": No such file or directory; write "
 	      "the "
