@@ -217,7 +217,9 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
 	callout_reask_answered(callouts, question, &answer);
-	if (!answer.catch_all && was.status == RECIPIENT_VALID)
+	/* an old list that names people who left is no sign of a sick primary */
+	if (!answer.catch_all && was.status == RECIPIENT_VALID &&
+	    was.source == RECIPIENT_SOURCE_CALLOUT)
 		tell_reasked(callouts, question, answer.verdict);
 	if (!answer.catch_all && answer.code >= 200 && answer.code < 300)
 		tell_accepted(callouts, question);

@@ -241,6 +241,19 @@ def test_an_import_is_confirmed_when_asked_about(lab):
     eventually(lambda: world.status("left@mail.test") == "invalid", 10)
 
 
+def test_an_old_list_makes_nobody_sick(lab):
+    """People who left, all at once: the list was old, and the primary is in its right mind."""
+    world = World(lab, recipients={"callout": True})
+    world.daemon.learn("control@mail.test")
+    left = ["left%d@mail.test" % n for n in range(12)]
+    world.import_("\n".join(left))
+    for address in left:
+        world.daemon.milter().rcpt("<%s>" % address)
+    eventually(lambda: {world.status(address) for address in left} == {"invalid"}, 20)
+    assert world.daemon.status("mail.test")["state"] == "up"
+    world.daemon.no_log("state=sick")
+
+
 def test_a_full_memory(lab):
     world = World(lab, recipients={"max_entries": 700})
     text = "".join("u%d@mail.test\n" % n for n in range(1500))
