@@ -19,7 +19,7 @@
 #define COUNT_MAX	2000 /* status counts so many itself, a fraction of a millisecond */
 #define RECENT_SCAN_MAX 1000
 #define RECENT_MAX	8
-#define BUSY_WRITES	20000	    /* far below what the writer drops */
+#define BUSY_WRITES	10000	    /* far below what the writer drops */
 #define RENEW_SECONDS	86400	    /* an import that says again what an import said */
 #define HEARSAY		(1LL << 40) /* seconds by which a list counts as older than the primary */
 

@@ -117,32 +117,6 @@ static void test_queued_is_seen(void **state)
 	writer_stop(writer);
 }
 
-/* By these, whoever has much to write holds back, and learns that it was in vain. */
-static void test_backlog_and_failing(void **state)
-{
-	struct gated_store *gated = *state;
-	struct writer *writer = writer_start(&gated->store);
-	char key[16];
-
-	assert_int_equal(writer_backlog(writer), 0);
-	pthread_mutex_lock(&gated->gate);
-	for (int i = 0; i < 500; i++) {
-		snprintf(key, sizeof(key), "key%d", i);
-		writer_put(writer, STORE_META, key, strlen(key), "x", 1);
-	}
-	assert_int_equal(writer_backlog(writer), 500);
-	gated->error = -ENOSPC;
-	pthread_mutex_unlock(&gated->gate);
-	writer_settle(writer);
-	assert_int_equal(writer_backlog(writer), 0);
-	assert_true(writer_is_failing(writer));
-	gated->error = 0;
-	writer_put(writer, STORE_META, "a", 1, "x", 1);
-	writer_settle(writer);
-	assert_false(writer_is_failing(writer));
-	writer_stop(writer);
-}
-
 static void test_stop_writes_the_rest(void **state)
 {
 	struct gated_store *gated = *state;
@@ -387,11 +361,38 @@ static void test_many_threads(void **state)
 	writer_stop(writer);
 }
 
+/* By these, whoever has much to write holds back, and learns that it was in vain. */
+static void test_backlog_and_losses(void **state)
+{
+	struct gated_store *gated = *state;
+	struct writer *writer = writer_start(&gated->store);
+	char key[16];
+
+	assert_int_equal(writer_backlog(writer), 0);
+	pthread_mutex_lock(&gated->gate);
+	for (int i = 0; i < 500; i++) {
+		snprintf(key, sizeof(key), "key%d", i);
+		writer_put(writer, STORE_RECIPIENTS, key, strlen(key), "x", 1);
+	}
+	assert_int_equal(writer_backlog(writer), 500);
+	pthread_mutex_unlock(&gated->gate);
+	writer_settle(writer);
+	assert_int_equal(writer_backlog(writer), 0);
+	assert_int_equal(writer_losses(writer), 0);
+	set_error(gated, -ENOSPC);
+	writer_put(writer, STORE_RECIPIENTS, "a", 1, "x", 1);
+	writer_settle(writer);
+	assert_true(writer_losses(writer) > 0);
+	assert_int_equal(writer_backlog(writer), 0);
+	set_error(gated, 0);
+	writer_stop(writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_queued_is_seen, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_backlog_and_failing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_backlog_and_losses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_writes_the_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_stops_learning_only, setup, teardown),
