@@ -253,6 +253,22 @@ def test_a_reference_whose_name_leads_nowhere_does_not_answer(lab):
     daemon.no_log(ANY_DOWN, mark)
 
 
+def test_dns_takes_nothing_down_meanwhile(lab, reference):
+    """A resolver behind the dead link may say the strangest things, here after the grace."""
+    server = lab.primary("one.test")
+    daemon = lab.daemon(watching(reference), {"dns": {"dns_grace": "1s"}}, domains=["one.test"])
+    daemon.wait_for_state("one.test", "up")
+    mark = isolate(daemon, [server], [reference])
+    lab.dns.remove("mx1.one.test")
+    asked = lab.dns.count("mx1.one.test", "A")
+    daemon.change_ini({"dns": {"timeout": "2s"}})       # another resolver: all is looked up again
+    assert daemon.ctl("reload")[0] == 0
+    lab.dns.wait_for_query("mx1.one.test", "A", asked + 2)
+    eventually(lambda: daemon.status("one.test")["endpoints"] == [], 10)
+    assert daemon.status("one.test")["state"] == "up"
+    daemon.no_log(r"health:", mark)
+
+
 def test_reload_takes_references_away(lab, reference):
     server = lab.primary("one.test")
     daemon = lab.daemon(watching(reference), domains=["one.test"])
