@@ -16,8 +16,7 @@
 
 #define LEARNED_PER_SECOND 10
 #define FOLLOW_EVERY_MS	   10000 /* a next hop that changes with each recipient is followed thus */
-#define ROOM_PART                                                                                  \
-	100 /* so much of all is made room for at once: looking for the oldest takes long */
+#define ROOM_PART	   100	 /* room is made for a hundredth at once: looking takes long */
 
 static void log_action(const struct domain *domain, enum log_level level, const char *action,
 		       const char *key, const char *value)
