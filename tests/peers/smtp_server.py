@@ -92,15 +92,18 @@ class Session:
         self.started = time.monotonic()
         self.ended = None
         self.transcript = []            # (seconds since start, "<" peer's | ">" ours | "!", text)
+        self.forget()
+        self.helo_name = None
+        self.tls = False
+        self.tls_name = None            # server name indication, if given
+        self.refusals = 0
+
+    def forget(self):
         self.commands = []              # verbs, upper case
         self.lines = []                 # complete command lines
         self.rcpts = []                 # addresses asked, without angle brackets
         self.rcpt_replies = []          # (address, code)
         self.mail_from = []
-        self.helo_name = None
-        self.tls = False
-        self.tls_name = None            # server name indication, if given
-        self.refusals = 0
 
     def note(self, direction, text):
         self.transcript.append((time.monotonic() - self.started, direction, text))
@@ -199,9 +202,17 @@ class SmtpServer:
         self.script = Script(**script)
 
     def forget(self):
-        """Start counting anew. Sessions that are open still end up in `sessions` of before."""
+        """Start counting anew. Sessions that are open still end up in `sessions` of before, unless
+        they are used again: the daemon keeps an idle one for its next question."""
         with self._lock:
             self.sessions = []
+
+    def remember(self, session):
+        """A session goes on; if it had been forgotten, it counts from here."""
+        with self._lock:
+            if session not in self.sessions:
+                session.forget()
+                self.sessions.append(session)
 
     @property
     def open_sessions(self):
@@ -463,6 +474,7 @@ class _Conversation:
         self.session.note("!", "TLS %s" % self.sock.version())
 
     def command_mail(self, argument):
+        self.server.remember(self.session)
         self.session.mail_from.append(argument)
         self.do(self.script.mail, argument)
 
