@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "conf/config.h"
+#include "core/mail_address.h"
 #include "io/loop.h"
 
 struct recipient_lists;
@@ -33,6 +34,10 @@ void recipient_lists_configure(struct recipient_lists *lists, struct config *con
 /* `local` as typed; the list knows whether it folds, and whether it is complete. Any thread. */
 enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const char *domain,
 					   const char *local);
+/* Some of the domain's entries, `max` at most, that a primary can be asked about: no roles, nothing
+ * that isn't ASCII, not `except`. Returns how many. Any thread. */
+size_t recipient_lists_sample(struct recipient_lists *lists, const char *domain, const char *except,
+			      char (*locals)[MAIL_LOCAL_MAX + 1], size_t max);
 /* How many entries the domain's list has; 0 without one. Any thread. */
 size_t recipient_lists_size(struct recipient_lists *lists, const char *domain);
 

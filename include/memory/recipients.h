@@ -63,8 +63,8 @@ enum catch_all recipients_catch_all(struct recipients *recipients,
 bool recipients_control(struct recipients *recipients, const struct recipient_question *question,
 			char *local, size_t size);
 
-/* Up to `max` (8 at most) such recipients, those accepted last first, imported ones behind them.
- * Returns how many. */
+/* Up to `max` (8 at most) such recipients, those accepted last first, imported ones behind them;
+ * when there is none, some of the domain's list. Returns how many. */
 size_t recipients_recent(struct recipients *recipients, const struct recipient_question *question,
 			 char (*locals)[MAIL_LOCAL_MAX + 1], size_t max);
 

@@ -24,6 +24,7 @@
 
 #define LOOK_EVERY_MS  60000
 #define SHRINK_PERCENT 20
+#define SAMPLE_LOOKS   100
 #define KEPT_FROM      "#from " /* the first line of a kept list: the file it was */
 #define KEPT_PREFIX    "recipients_file."
 #define LINE_MAX_BYTES 1024
@@ -451,6 +452,44 @@ enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const 
 		listed = find_in(list, local);
 	pthread_rwlock_unlock(&lists->lock);
 	return listed;
+}
+
+static bool is_askable(const struct list *list, const char *local)
+{
+	char typed[MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 2];
+	struct mail_address address;
+
+	snprintf(typed, sizeof(typed), "%s@%s", local, list->domain);
+	mail_address_parse(typed, &address);
+	return address.askable && address.is_ascii && !mail_local_is_role(local);
+}
+
+static size_t sample(const struct list *list, const char *except,
+		     char (*locals)[MAIL_LOCAL_MAX + 1], size_t max)
+{
+	size_t looked = 0, count = 0;
+
+	for (const struct local_part *item = list->locals;
+	     item != NULL && count < max && looked < SAMPLE_LOOKS; item = item->hh.next) {
+		looked++;
+		if (is_askable(list, item->name) && strcmp(item->name, except) != 0)
+			text_copy(locals[count++], sizeof(locals[0]), item->name);
+	}
+	return count;
+}
+
+size_t recipient_lists_sample(struct recipient_lists *lists, const char *domain, const char *except,
+			      char (*locals)[MAIL_LOCAL_MAX + 1], size_t max)
+{
+	size_t count = 0;
+	struct list *list;
+
+	pthread_rwlock_rdlock(&lists->lock);
+	HASH_FIND_STR(lists->all, domain, list);
+	if (list != NULL)
+		count = sample(list, except, locals, max);
+	pthread_rwlock_unlock(&lists->lock);
+	return count;
 }
 
 size_t recipient_lists_size(struct recipient_lists *lists, const char *domain)

@@ -552,6 +552,10 @@ size_t recipients_recent(struct recipients *recipients, const struct recipient_q
 
 	recipients_fold(question->config, question->local, scan.asked, sizeof(scan.asked));
 	scan_domain(&scan, consider_recent);
+	/* whom the list names is never asked about, so where it is complete the memory is empty */
+	if (scan.count == 0)
+		return recipient_lists_sample(recipients->lists, question->domain, scan.asked,
+					      locals, scan.max);
 	return scan.count;
 }
 

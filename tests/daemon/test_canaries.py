@@ -161,6 +161,22 @@ def test_a_primary_that_returns_and_hangs_at_rcpt_is_up_in_the_end(lab):
     daemon.wait_for_state("hang.test", "up", 25)
 
 
+def test_those_of_a_list_can_be_canaries(lab, tmp_path):
+    """Where a list names everybody, nobody is learned by asking."""
+    path = tmp_path / "people"
+    path.write_text("alice\nbob\npostmaster\n")
+    server = lab.primary("listed.test", recipients=dict(KNOWN))
+    daemon = lab.daemon(OFTEN, {'domain "listed.test"': {"recipients_file": path,
+                                                         "recipients_complete": True}})
+    daemon.wait_for_state("listed.test", "up")
+    eventually(lambda: asked(server, "alice") and asked(server, "bob"), 20)
+    everybody(server, NOBODY)
+    daemon.wait_for_state("listed.test", "sick", 20)
+    assert not asked(server, "postmaster")
+    known(server)
+    daemon.wait_for_state("listed.test", "up", 30)
+
+
 def test_none_asks_for_nobody(lab):
     server, daemon = learned(lab, "none.test", {"probe": {"canary": "none",
                                                           "canary_interval": "1s"}})
