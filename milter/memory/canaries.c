@@ -403,6 +403,9 @@ static void tick(void *arg)
 		end_proof(entry, domain);
 	} else if (state == DOMAIN_SICK && !domain_is_sick(domain)) {
 		doubt_ehlo_sick(entry, domain);
+	} else if (state == DOMAIN_UNKNOWN && !entry->asking && !entry->proving) { /* asleep */
+		entry_save(entry);
+		entry_free(entry);
 	} else if (!entry->asking &&
 		   (state == DOMAIN_UP || domain_is_sick(domain) || entry->proving)) {
 		ask(entry, domain);
@@ -422,7 +425,8 @@ static void on_changed(void *arg, struct domain *domain)
 		return;
 	if (entry == NULL)
 		entry = entry_get(canaries, domain);
-	if (is_off(domain) || (state == DOMAIN_SICK && !domain_is_sick(domain)))
+	if (is_off(domain) || state == DOMAIN_UNKNOWN ||
+	    (state == DOMAIN_SICK && !domain_is_sick(domain)))
 		loop_timer_start(entry->timer, 0);
 	else
 		schedule(entry, domain);
