@@ -214,11 +214,12 @@ static int64_t entry_count(struct recipients *recipients)
 }
 
 /* No more than max_entries: what is new then isn't kept, what is there stays. It is over when the
- * sweep has made some room. */
-static bool is_full(struct recipients *recipients, const struct recipient_question *question)
+ * sweep has made some room. `coming`: so many may be on their way to the store. */
+static bool is_full(struct recipients *recipients, const struct recipient_question *question,
+		    size_t coming)
 {
 	int64_t max = question->config->recipients.max_entries;
-	int64_t entries = entry_count(recipients) + (int64_t)writer_backlog(recipients->writer);
+	int64_t entries = entry_count(recipients) + (int64_t)coming;
 
 	if (entries >= max && !atomic_exchange(&recipients->full, true))
 		log_warning("recipients: max_entries=%lld are remembered, no new ones are until "
@@ -240,7 +241,8 @@ void recipients_learn(struct recipients *recipients, const struct recipient_ques
 	recipients_fold(question->config, question->local, local, sizeof(local));
 	has_old = record_get(recipients, question->domain, local, &old);
 	/* what could not be read must not be written over */
-	if (has_old == STORE_FAILED || (has_old == STORE_ABSENT && is_full(recipients, question)))
+	if (has_old == STORE_FAILED ||
+	    (has_old == STORE_ABSENT && is_full(recipients, question, 0)))
 		return;
 	if (has_old == STORE_FOUND && drops_cover(recipients->drops, question->domain, &old))
 		has_old = STORE_ABSENT; /* room there is: its own */
@@ -298,7 +300,8 @@ enum recipient_import recipients_import(struct recipients *recipients,
 	has_old = record_get(recipients, question->domain, local, &old);
 	if (has_old == STORE_FAILED)
 		return RECIPIENT_IMPORT_FAILED;
-	if (has_old == STORE_ABSENT && is_full(recipients, question))
+	if (has_old == STORE_ABSENT &&
+	    is_full(recipients, question, writer_backlog(recipients->writer)))
 		return RECIPIENT_IMPORT_FULL;
 	if (has_old == STORE_FOUND && drops_cover(recipients->drops, question->domain, &old))
 		has_old = STORE_ABSENT;
