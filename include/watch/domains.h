@@ -59,6 +59,8 @@ struct domains_prover {
 	bool (*prove)(void *arg, struct domain *domain);
 	/* It has come into another state, or its settings have changed. */
 	void (*changed)(void *arg, struct domain *domain);
+	/* A mail was taken that our MTA will deliver at once: its primary is up. */
+	void (*delivering)(void *arg, struct domain *domain);
 	/* It is no domain of ours any more. */
 	void (*gone)(void *arg, struct domain *domain);
 	void *arg;

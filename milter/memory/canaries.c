@@ -17,6 +17,7 @@
 
 #define PROOF_MS	   10000 /* so long a primary that returns is kept waiting for an answer */
 #define SICK_FACTOR	   4 /* a sick one is asked so much less often than a dead one is probed */
+#define DELIVERING_MS	   60000 /* while mail is taken though it is up, the last answer is no older */
 #define SAVE_AFTER_SECONDS 300
 #define RECORD_MAX	   1024
 
@@ -432,6 +433,17 @@ static void on_changed(void *arg, struct domain *domain)
 		schedule(entry, domain);
 }
 
+/* What was taken for a primary that lost its users bounces: while mail is taken they are looked
+ * after more closely. */
+static void on_delivering(void *arg, struct domain *domain)
+{
+	struct entry *entry = entry_find(arg, domain_name(domain));
+
+	if (entry != NULL && !is_off(domain) && !domain_is_sick(domain) &&
+	    loop_now_ms() - entry->asked_ms >= DELIVERING_MS)
+		schedule_soon(entry, domain);
+}
+
 static void on_gone(void *arg, struct domain *domain)
 {
 	struct canaries *canaries = arg;
@@ -513,9 +525,11 @@ static void on_control_failed(void *arg, const char *name)
 struct canaries *canaries_new(const struct canaries_settings *settings, struct config *config)
 {
 	struct canaries *canaries = memory_alloc(sizeof(*canaries));
-	struct domains_prover prover = {
-		.prove = on_prove, .changed = on_changed, .gone = on_gone, .arg = canaries
-	};
+	struct domains_prover prover = { .prove = on_prove,
+					 .changed = on_changed,
+					 .delivering = on_delivering,
+					 .gone = on_gone,
+					 .arg = canaries };
 	struct callouts_observer observer = { .reasked = on_reasked,
 					      .control_failed = on_control_failed,
 					      .accepted = on_accepted,

@@ -536,9 +536,13 @@ static void take_mail(void *arg)
 		/* the first one at once: a crash must not hide that there is something to flush */
 		if (domain->mails++ == 0)
 			domain_record_save(domain);
-	} else if (domain != NULL && is_recent(domain->recovered, LATECOMER_SECONDS)) {
+	} else if (domain != NULL) {
 		/* it was welcomed while the primary was still away: the flush may have missed it */
-		domain->owner->listener.latecomer(domain->owner->listener.arg, domain->name);
+		if (is_recent(domain->recovered, LATECOMER_SECONDS))
+			domain->owner->listener.latecomer(domain->owner->listener.arg,
+							  domain->name);
+		if (domain->owner->prover.delivering != NULL)
+			domain->owner->prover.delivering(domain->owner->prover.arg, domain);
 	}
 	free(counted);
 }

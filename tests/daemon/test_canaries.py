@@ -177,6 +177,25 @@ def test_those_of_a_list_can_be_canaries(lab, tmp_path):
     daemon.wait_for_state("listed.test", "up", 30)
 
 
+def test_they_come_sooner_while_mail_is_taken(lab, fast_daemon):
+    """What is taken for a primary that is up is delivered at once, and would bounce at once."""
+    server = lab.primary("taking.test", recipients=dict(KNOWN))
+    daemon = fast_daemon(20, {"probe": {"canary_interval": "1d"}, "policy": {"when_up": "accept"}},
+                         domains=["taking.test"])
+    daemon.wait_for_state("taking.test", "up")
+    daemon.learn("alice@taking.test")
+    time.sleep(4)                               # 80 of its seconds
+
+    def canaries():
+        return len(daemon.log_lines(r"canary: recipient=<alice@taking\.test> answer=accepted"))
+    before = canaries()
+    daemon.milter().send_message(rcpts=["<alice@taking.test>"])
+    eventually(lambda: canaries() == before + 1, 5)
+    daemon.milter().send_message(rcpts=["<alice@taking.test>"])
+    time.sleep(1)
+    assert canaries() == before + 1
+
+
 def test_none_asks_for_nobody(lab):
     server, daemon = learned(lab, "none.test", {"probe": {"canary": "none",
                                                           "canary_interval": "1s"}})
