@@ -46,6 +46,8 @@ def test_no_bounce_nothing_lost(lab, figure):
     tally, _ = attacked(botnet, friends, "up")
     figure("dictionary attack, primary up", tally)
 
+    # a host that dies between a message and its answer to it is sent that message again (RFC 1047)
+    assert set(friends.outcome(30)) == set(friends.sent)
     with outage.stopped(lab.primary):
         wait_down(lab, mark)
         tally, (known, newcomers) = attacked(botnet, friends, "outage")
