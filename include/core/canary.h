@@ -70,9 +70,11 @@ struct canary {
 	struct canary_window_part window[CANARY_WINDOW_PARTS];
 };
 
-/* Whom to ask next; NULL when there is nobody. One who passed and wasn't refused since goes before
- * those who were while a refusal needs another opinion; else they take turns. */
-const struct canary_bird *canary_next(struct canary *canary, const struct canary_time *time);
+/* Whom to ask next; NULL when there is nobody. They take turns. While a refusal needs another
+ * opinion, or `to_count` wants one that would count, those who passed lately go before the others,
+ * and among them who wasn't refused since. */
+const struct canary_bird *canary_next(struct canary *canary, const struct canary_time *time,
+				      bool to_count);
 
 /* A free place may be taken by a recipient that is likely to exist; until it has passed once its
  * refusal proves nothing. False when there is no place, or it sits there already. */

@@ -59,27 +59,31 @@ bool canary_can_tell(const struct canary *canary, const struct canary_time *time
 
 /* ---- turns ---- */
 
-/* Somebody who could contradict a refusal: who passed lately, and was refused or not since. */
-static const struct canary_bird *second_opinion(struct canary *canary,
-						const struct canary_time *time, bool refused)
+/* Whose turn it is among those who passed lately and were refused, or not, since. */
+static const struct canary_bird *next_proven(struct canary *canary, const struct canary_time *time,
+					     bool refused)
 {
 	for (size_t i = 0; i < CANARY_BIRDS; i++) {
-		const struct canary_bird *bird = &canary->birds[i];
+		size_t at = (canary->turn + i) % CANARY_BIRDS;
+		const struct canary_bird *bird = &canary->birds[at];
 
-		if (is_proven(bird, time) && bird->refused == refused)
+		if (is_proven(bird, time) && bird->refused == refused) {
+			canary->turn = (at + 1) % CANARY_BIRDS;
 			return bird;
+		}
 	}
 	return NULL;
 }
 
-const struct canary_bird *canary_next(struct canary *canary, const struct canary_time *time)
+const struct canary_bird *canary_next(struct canary *canary, const struct canary_time *time,
+				      bool to_count)
 {
 	const struct canary_bird *other;
 
-	if (!canary->sick && canary->refusals > 0) {
-		other = second_opinion(canary, time, false);
+	if (!canary->sick && (to_count || canary->refusals > 0)) {
+		other = next_proven(canary, time, false);
 		if (other == NULL)
-			other = second_opinion(canary, time, true);
+			other = next_proven(canary, time, true);
 		if (other != NULL)
 			return other;
 	}

@@ -16,6 +16,7 @@
 #include "core/canary.h"
 
 #define PROOF_MS	   10000 /* so long a primary that returns is kept waiting for an answer */
+#define PROOF_QUESTIONS	   (CANARY_BIRDS + 1) /* in which it should have shown what it is like */
 #define SICK_FACTOR	   4 /* a sick one is asked so much less often than a dead one is probed */
 #define DELIVERING_MS	   60000 /* while mail is taken though it is up, the last answer is no older */
 #define SAVE_AFTER_SECONDS 300
@@ -29,6 +30,7 @@ struct entry {
 	struct loop_timer *timer;
 	bool asking;	  /* an answer is on its way */
 	bool proving;	  /* the domain waits for it to come up */
+	int proof_asked;  /* questions of that */
 	int64_t asked_ms; /* loop_now_ms */
 	int64_t saved_good;
 };
@@ -281,14 +283,14 @@ static void set_sick(struct entry *entry, struct domain *domain, bool sick)
 
 static void act(struct entry *entry, struct domain *domain, enum canary_event event)
 {
-	bool refused = entry->canary.refusals > 0;
+	bool goes_on = entry->canary.refusals > 0 && entry->proof_asked < PROOF_QUESTIONS;
 
 	if (entry->canary.last_good - entry->saved_good >= SAVE_AFTER_SECONDS ||
 	    event == CANARY_SICK || event == CANARY_WELL)
 		entry_save(entry);
 	if (event == CANARY_SICK || event == CANARY_WELL)
 		set_sick(entry, domain, event == CANARY_SICK);
-	else if (entry->proving && !refused)
+	else if (entry->proving && !goes_on)
 		end_proof(entry, domain);
 	if (event == CANARY_AGAIN_SOON)
 		schedule_soon(entry, domain);
@@ -358,7 +360,7 @@ static void ask(struct entry *entry, struct domain *domain)
 	const struct canary_bird *bird;
 
 	fill_places(entry, domain);
-	bird = canary_next(&entry->canary, &time);
+	bird = canary_next(&entry->canary, &time, entry->proving);
 	if (bird == NULL) {
 		give_up(entry, domain);
 		return;
@@ -367,6 +369,7 @@ static void ask(struct entry *entry, struct domain *domain)
 					    answered, canaries);
 	if (entry->asking) {
 		entry->asked_ms = loop_now_ms();
+		entry->proof_asked++;
 		if (entry->proving)
 			loop_timer_start(entry->timer, PROOF_MS);
 		return;
@@ -398,6 +401,7 @@ static void tick(void *arg)
 	state = domain_view_now(domain, NULL).state;
 	if (is_off(domain)) {
 		entry_free(entry);
+		domain_proved(domain);
 		if (domain_is_sick(domain))
 			domain_set_sick(domain, false);
 	} else if (entry->proving && entry->asking) { /* it took too long */
@@ -467,6 +471,7 @@ static bool on_prove(void *arg, struct domain *domain)
 	if (!canary_can_tell(&entry->canary, &time))
 		return false;
 	entry->proving = true;
+	entry->proof_asked = 0;
 	loop_timer_start(entry->timer, entry->asking ? PROOF_MS : 0);
 	return true;
 }

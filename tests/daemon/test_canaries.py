@@ -196,6 +196,34 @@ def test_they_come_sooner_while_mail_is_taken(lab, fast_daemon):
     assert canaries() == before + 1
 
 
+def test_canaries_that_tell_nothing_keep_no_primary_down(lab):
+    """One of them is gone, the other's mailbox is full, each time: nobody will ever know."""
+    server = lab.primary("full.test", recipients={"alice": "250 ok", "bob": "250 ok"})
+    daemon = lab.daemon(OFTEN, domains=["full.test"])
+    daemon.wait_for_state("full.test", "up")
+    daemon.learn("alice@full.test", "bob@full.test")
+    before = asked(server, "bob")
+    eventually(lambda: asked(server, "bob") > before, 20)       # so it is alice's turn
+    server.stop()
+    daemon.wait_for_state("full.test", "down")
+    server.script.recipients = {"alice": NOBODY, "bob": "552 5.2.2 mailbox full"}
+    server.start()
+    daemon.wait_for_state("full.test", "up", 25)
+
+
+def test_canaries_given_up_while_a_primary_is_kept_waiting_for_one(lab):
+    server, daemon = learned(lab, "waits.test", {"probe": {"timeout": "60s"}})
+    server.stop()
+    daemon.wait_for_state("waits.test", "down")
+    before = sum(asked(server, name) for name in KNOWN)
+    server.script.rcpt = SILENCE
+    server.start()
+    eventually(lambda: sum(asked(server, name) for name in KNOWN) > before, 15)
+    daemon.change_ini({"probe": {"canary": "none"}})
+    daemon.hup()
+    daemon.wait_for_state("waits.test", "up", 25)
+
+
 def test_none_asks_for_nobody(lab):
     server, daemon = learned(lab, "none.test", {"probe": {"canary": "none",
                                                           "canary_interval": "1s"}})

@@ -3,7 +3,8 @@
  * Canaries as short stories. "A+": somebody asked about A, who was accepted. "a+" "a-" "a~" "a?":
  * A's answer as a canary is 2xx, 5xx, 4xx, none. "25h": so much time passes, the primary being up.
  * ":again" ":sick" ":well" ":nothing": what the step before came to. ">a": A is asked next, ">":
- * nobody. "r" and "R": a recipient was asked again and stayed valid, turned invalid.
+ * nobody; "!a": the same where the answer is to count. "r" and "R": a recipient was asked again and
+ * stayed valid, turned invalid.
  */
 #include "core/canary.h"
 
@@ -53,8 +54,9 @@ static void tell_step(struct story *story, const char *step)
 
 	if (step[0] == ':') {
 		assert_string_equal(event_name(story->event), step + 1);
-	} else if (step[0] == '>') {
-		const struct canary_bird *bird = canary_next(&story->canary, &story->time);
+	} else if (step[0] == '>' || step[0] == '!') {
+		const struct canary_bird *bird =
+			canary_next(&story->canary, &story->time, step[0] == '!');
 
 		assert_string_equal(bird != NULL ? bird->local : "", step + 1);
 	} else if (step[0] >= '0' && step[0] <= '9') {
@@ -105,6 +107,11 @@ static void test_stories(void **state)
 	tell("A+ B+ a~ b~ a+ :nothing a~ :again b~ :again");
 	/* no answer says nothing, and is no reason to stop asking */
 	tell("A+ a? :nothing a- a? :again a- :sick");
+	/* whoever gives none must not keep the others from being asked */
+	tell("A+ B+ C+ >a a- :again >b b? :again >c c? :again >b");
+	/* one whose refusal says nothing doesn't decide whether a primary may come back */
+	tell("A+ 25h B+ C+ !b !c !b >c >a");
+	tell("A+ 25h !a");
 	/* good ones in a row end it; so does anybody else who is accepted */
 	tell("A+ B+ a- b- :sick a+ :again b+ :well");
 	tell("A+ B+ a- b- :sick a+ :again b~ :nothing a+ :again a+ :well");
