@@ -82,6 +82,7 @@ void domain_begin(struct domain *domain, int64_t delay_ms)
 	domain_members_update(domain);
 	domain_evaluate(domain);
 	domain_dns_start(domain, delay_ms);
+	domain_tell_prover(domain); /* what it remembers may be no change */
 	/* it came back just before we were stopped, and its mail was not flushed yet */
 	if (domain->state == DOMAIN_UP && domain->mails > 0)
 		domains->listener.recovered(domains->listener.arg, domain->name, domain->mails);

@@ -224,6 +224,23 @@ def test_canaries_given_up_while_a_primary_is_kept_waiting_for_one(lab):
     daemon.wait_for_state("waits.test", "up", 25)
 
 
+def test_a_domain_that_comes_back_has_canaries_again(lab):
+    """It is up by what is remembered of it: no change of state says that there is one to watch."""
+    server, daemon = learned(lab, "back.test")
+    ini = daemon.ini
+    daemon.write_ini({name: section for name, section in ini.items()
+                      if name != 'domain "back.test"'})
+    mark = daemon.mark()
+    daemon.hup()
+    daemon.wait_for_log("reload: result=ok domains=0", since=mark)
+    daemon.write_ini(ini)
+    daemon.hup()
+    daemon.wait_for_log("reload: result=ok domains=1", since=mark)
+    before = sum(asked(server, name) for name in KNOWN)
+    eventually(lambda: sum(asked(server, name) for name in KNOWN) > before, 20)
+    assert "health: " not in daemon.log.text(mark)
+
+
 def test_none_asks_for_nobody(lab):
     server, daemon = learned(lab, "none.test", {"probe": {"canary": "none",
                                                           "canary_interval": "1s"}})
