@@ -169,6 +169,8 @@ void domain_members_drop(struct domain *domain);
 /* domain_record.c */
 void domain_record_save(const struct domain *domain);
 void domain_record_load(struct domain *domain);
+/* Only by what its recipients are judged: the observed-up clock and the refusals in doubt. */
+void domain_record_load_clock(struct domain *domain);
 /* The observed-up clock of a domain that isn't there now; 0 when it never was. */
 int64_t domain_record_up_seconds(struct writer *writer, const char *name);
 

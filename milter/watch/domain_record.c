@@ -71,6 +71,7 @@ static void doubts_from_json(struct recipient_doubts *doubts, const json_t *spel
 	size_t i;
 	json_t *spell;
 
+	memset(doubts, 0, sizeof(*doubts));
 	json_array_foreach(spells, i, spell) {
 		json_int_t from, to;
 
@@ -183,15 +184,29 @@ static bool take_record(struct domain *domain, const json_t *record)
 	return true;
 }
 
-void domain_record_load(struct domain *domain)
+/* NULL: there is none. */
+static json_t *record_read(struct writer *writer, const char *name)
 {
 	char text[RECORD_MAX];
 	size_t length = 0;
-	json_t *record = NULL;
 
-	if (writer_get(domain->owner->services->writer, STORE_DOMAINS, domain->name,
-		       strlen(domain->name), text, sizeof(text), &length) == STORE_FOUND)
-		record = json_loadb(text, length, 0, NULL);
+	if (writer_get(writer, STORE_DOMAINS, name, strlen(name), text, sizeof(text), &length) !=
+	    STORE_FOUND)
+		return NULL;
+	return json_loadb(text, length, 0, NULL);
+}
+
+static int64_t record_up_seconds(const json_t *record)
+{
+	int64_t up_seconds = json_integer_value(json_object_get(record, "up_seconds"));
+
+	return up_seconds > 0 ? up_seconds : 0;
+}
+
+void domain_record_load(struct domain *domain)
+{
+	json_t *record = record_read(domain->owner->services->writer, domain->name);
+
 	if (record != NULL && !take_record(domain, record))
 		log_warning("store: domain=%s its record cannot be read and is begun anew",
 			    domain->name);
@@ -201,17 +216,20 @@ void domain_record_load(struct domain *domain)
 		domain->up_started_ms = loop_now_ms();
 }
 
+void domain_record_load_clock(struct domain *domain)
+{
+	json_t *record = record_read(domain->owner->services->writer, domain->name);
+
+	domain->up_seconds = record_up_seconds(record);
+	doubts_from_json(&domain->doubts, json_object_get(record, "doubts"));
+	json_decref(record);
+}
+
 int64_t domain_record_up_seconds(struct writer *writer, const char *name)
 {
-	char text[RECORD_MAX];
-	size_t length = 0;
-	json_t *record = NULL;
-	json_int_t up_seconds;
+	json_t *record = record_read(writer, name);
+	int64_t up_seconds = record_up_seconds(record);
 
-	if (writer_get(writer, STORE_DOMAINS, name, strlen(name), text, sizeof(text), &length) ==
-	    STORE_FOUND)
-		record = json_loadb(text, length, 0, NULL);
-	up_seconds = json_integer_value(json_object_get(record, "up_seconds"));
 	json_decref(record);
-	return up_seconds > 0 ? up_seconds : 0;
+	return up_seconds;
 }

@@ -119,10 +119,13 @@ static void restore(struct domains *domains, const struct learned_name *stored, 
 	atomic_store(&domain->asked_ms, loop_now_ms() - idle * 1000);
 	domain->asked_kept_ms = atomic_load(&domain->asked_ms);
 	domain->asleep = learned_may_sleep(DOMAIN_UNKNOWN, stored->busy, idle);
-	if (domain->asleep)
-		domain_publish(domain);
-	else
+	if (!domain->asleep) {
 		domain_begin(domain, (*started)++ * 1000 / RESTORED_PER_SECOND);
+		return;
+	}
+	/* while it sleeps its memory is swept, and recipients are imported */
+	domain_record_load_clock(domain);
+	domain_publish(domain);
 }
 
 void domains_restore_learned(struct domains *domains)

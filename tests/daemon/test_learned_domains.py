@@ -644,6 +644,27 @@ def test_asleep_after_a_restart_and_awake_when_asked(lab):
     daemon.wait_for_state("new.test", "up")
 
 
+def test_recipients_imported_for_a_sleeper(lab):
+    """Their age counts from its clock, which goes on when it wakes."""
+    lab.primary("new.test", recipients=dict(VALID))
+    daemon = lab.daemon({"recipients": {"valid_ttl": "10s", "valid_refresh": "10s"},
+                         "probe": {"canary": "none"}})
+    teach(daemon, "new.test")
+    daemon.learn("alice@new.test")
+    eventually(lambda: daemon.explain("alice@new.test")["recipient"] == "unknown", 25)
+    daemon.stop()
+    make_older(daemon, DAY + 100)
+    daemon.start()
+    assert daemon.status("new.test")["asleep"]
+    people = lab.folder / "people"
+    people.write_text("imported@new.test\n")
+    assert daemon.ctl("recipients", "import", str(people))[0] == 0
+    teach(daemon, "new.test")
+    daemon.wait_for_log(r"domain: domain=new\.test action=awake")
+    told = daemon.explain("imported@new.test")
+    assert (told["recipient"], told["inputs"]["age_up_seconds"] < 10) == ("valid", True)
+
+
 def test_a_sleeper_is_configured(lab):
     lab.primary("new.test", recipients=dict(VALID))
     daemon = lab.daemon()
