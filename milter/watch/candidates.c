@@ -104,6 +104,7 @@ static void drop(struct candidate *candidate)
 	struct candidates *candidates = candidate->owner;
 
 	HASH_DEL(candidates->all, candidate);
+	lookup_cancel(candidate->lookup); /* there is one only where the loop drops it */
 	candidates->pending -= candidate->pending;
 	free(candidate->next_hop);
 	free(candidate);
@@ -276,10 +277,8 @@ void candidates_clear(struct candidates *candidates)
 	struct candidate *candidate, *next;
 
 	pthread_mutex_lock(&candidates->lock);
-	HASH_ITER(hh, candidates->all, candidate, next) {
-		lookup_cancel(candidate->lookup);
+	HASH_ITER(hh, candidates->all, candidate, next)
 		drop(candidate);
-	}
 	candidates->no_waits_until_ms = 0;
 	pthread_cond_broadcast(&candidates->settled);
 	pthread_mutex_unlock(&candidates->lock);
