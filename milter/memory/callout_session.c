@@ -371,7 +371,9 @@ static void session_next_question(struct callout_session *session)
 		session->question = callout_line_take(line);
 		session->canary = CANARY_NO_ANSWER;
 		session->code = 0;
-		if (!session->question->is_ascii && !dialog->offers_smtputf8)
+		/* its domain may be gone meanwhile, or have other primaries */
+		if (endpoint_of(session, session->question->domain) == NULL ||
+		    (!session->question->is_ascii && !dialog->offers_smtputf8))
 			finish_question(session, &unaskable);
 		else if (begin_question(session))
 			return;
