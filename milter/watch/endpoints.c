@@ -35,6 +35,9 @@ struct endpoint {
 	struct ip_port address;
 	char label[IP_TEXT_MAX];
 	struct user *users;
+	struct user merged; /* the rules by which it is probed; looked at by merged_rules() only */
+	bool merged_stale;
+	size_t leading; /* users that it leads */
 	struct health health;
 	int64_t since;	    /* of the state, seconds since 1970 */
 	int64_t last_probe; /* its end, seconds since 1970 */
@@ -116,23 +119,32 @@ static void user_set(struct user *user, const struct config_probe *probe, const 
 		  probe->helo_name[0] != '\0' ? probe->helo_name : host_name);
 }
 
-/* The rules by which it is probed: the strictest of its users'. */
-static struct user merged_rules(const struct endpoint *endpoint)
+static void merge(struct endpoint *endpoint)
 {
-	struct user merged = *endpoint->users;
+	struct user *merged = &endpoint->merged;
 	const struct user *user;
 
+	*merged = *endpoint->users;
 	for (user = endpoint->users->hh.next; user != NULL; user = user->hh.next) {
-		health_rules_merge(&merged.rules, &user->rules);
-		if (user->level > merged.level)
-			merged.level = user->level;
-		if (user->connect_timeout < merged.connect_timeout)
-			merged.connect_timeout = user->connect_timeout;
-		if (user->timeout < merged.timeout)
-			merged.timeout = user->timeout;
-		merged.leading |= user->leading;
+		health_rules_merge(&merged->rules, &user->rules);
+		if (user->level > merged->level)
+			merged->level = user->level;
+		if (user->connect_timeout < merged->connect_timeout)
+			merged->connect_timeout = user->connect_timeout;
+		if (user->timeout < merged->timeout)
+			merged->timeout = user->timeout;
 	}
-	return merged;
+}
+
+/* The rules by which it is probed: the strictest of its users'. A hundred thousand domains may use
+ * it, and each of them asks when it goes down: they are put together once for all. */
+static struct user merged_rules(struct endpoint *endpoint)
+{
+	if (endpoint->merged_stale)
+		merge(endpoint);
+	endpoint->merged_stale = false;
+	endpoint->merged.leading = endpoint->leading > 0;
+	return endpoint->merged;
 }
 
 /* ---- the schedule ---- */
@@ -177,6 +189,10 @@ void endpoint_set_leading(struct endpoint *endpoint, void *user, bool leading)
 	if (entry == NULL || entry->leading == leading)
 		return;
 	entry->leading = leading;
+	if (leading)
+		endpoint->leading++;
+	else
+		endpoint->leading--;
 	/* a follower that leads now may be ten intervals away from its next probe */
 	if (leading && endpoint->session == NULL && endpoint->probed)
 		endpoint_probe_soon(endpoint);
@@ -515,8 +531,10 @@ struct endpoint *endpoints_use(struct endpoints *endpoints, const struct ip_port
 			count_in(endpoint);
 		user->who = who;
 		user->leading = true;
+		endpoint->leading++;
 		HASH_ADD_PTR(endpoint->users, who, user);
 	}
+	endpoint->merged_stale = true;
 	user_set(user, probe, endpoints->services->identity.host_name);
 	return endpoint;
 }
@@ -528,6 +546,8 @@ void endpoints_drop(struct endpoint *endpoint, void *who)
 	if (user == NULL)
 		return;
 	HASH_DEL(endpoint->users, user);
+	endpoint->leading -= user->leading;
+	endpoint->merged_stale = true;
 	free(user);
 	/* it may be in the middle of telling its users: the timer takes it away */
 	if (endpoint->users == NULL) {
