@@ -75,7 +75,8 @@ static bool is_microsoft_refusal(const struct smtp_reply *reply, const char *end
 {
 	static const char words[] = "Recipient address rejected";
 
-	return reply->code == 550 && is_code(&reply->enhanced, 4, 1) &&
+	return reply->code == 550 && reply->enhanced.class == 5 &&
+	       is_code(&reply->enhanced, 4, 1) &&
 	       strncasecmp(reply->text, words, sizeof(words) - 1) == 0 &&
 	       is_microsoft_edge(endpoint_host);
 }
