@@ -30,9 +30,12 @@ static void check_answer(const struct smtp_reply *reply)
 	must(answer == elsewhere || (answer == RCPT_ANSWER_REFUSED_WORDS && reply->code == 550));
 	if (reply->code < 300)
 		must(answer == RCPT_ANSWER_VALID);
-	if (rcpt_answer_is_refusal(answer))
+	if (rcpt_answer_is_refusal(answer)) {
 		must(reply->code == 550 || reply->code == 551 || reply->code == 553 ||
 		     reply->code == 554);
+		/* a class that contradicts the code is kept, and means nothing */
+		must(reply->enhanced.class == 0 || reply->enhanced.class == 5);
+	}
 	must(rcpt_verdict_of(answer, RCPT_CONTROL_FAILED) != RCPT_VERDICT_INVALID);
 	must(rcpt_verdict_name(rcpt_verdict_of(answer, RCPT_CONTROL_NONE)) != NULL);
 }
@@ -44,10 +47,12 @@ static void check_reply(const struct smtp_reply *reply)
 
 	must(reply->code >= 200 && reply->code <= 599);
 	must(reply->lines >= 1 && reply->lines <= SMTP_REPLY_LINES_MAX);
-	must(reply->enhanced.class == 0 || reply->enhanced.class == reply->code / 100);
+	must(reply->enhanced.class == 0 || reply->enhanced.class == 2 ||
+	     reply->enhanced.class == 4 || reply->enhanced.class == 5);
 	must(reply->enhanced.subject <= 999 && reply->enhanced.detail <= 999);
 	check_printable(reply->text, SMTP_REPLY_TEXT_MAX - 1);
 	check_printable(reply->first, SMTP_REPLY_TEXT_MAX - 1);
+	check_printable(reply->between, SMTP_REPLY_TEXT_MAX - 1);
 	smtp_reply_host(reply, host, sizeof(host));
 	check_printable(host, sizeof(host) - 1);
 	must(strpbrk(host, " ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL);
@@ -63,10 +68,11 @@ static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b)
 	       a->enhanced.class == b->enhanced.class &&
 	       a->enhanced.subject == b->enhanced.subject &&
 	       a->enhanced.detail == b->enhanced.detail && strcmp(a->text, b->text) == 0 &&
-	       strcmp(a->first, b->first) == 0 && a->has_starttls == b->has_starttls &&
-	       a->has_pipelining == b->has_pipelining && a->has_smtputf8 == b->has_smtputf8 &&
-	       a->has_8bitmime == b->has_8bitmime && a->has_size == b->has_size &&
-	       a->has_enhanced == b->has_enhanced && a->size_limit == b->size_limit;
+	       strcmp(a->first, b->first) == 0 && strcmp(a->between, b->between) == 0 &&
+	       a->has_starttls == b->has_starttls && a->has_pipelining == b->has_pipelining &&
+	       a->has_smtputf8 == b->has_smtputf8 && a->has_8bitmime == b->has_8bitmime &&
+	       a->has_size == b->has_size && a->has_enhanced == b->has_enhanced &&
+	       a->size_limit == b->size_limit;
 }
 
 /* Feeds one reply byte by byte; returns how many bytes it took. */
