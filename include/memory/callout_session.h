@@ -73,6 +73,7 @@ struct callouts {
 struct callout_answer {
 	enum rcpt_verdict verdict;
 	bool catch_all;		   /* the domain accepts any local part */
+	bool control_failed;	   /* refused, and the control got no 2xx */
 	int code;		   /* of the reply that decided; 0: there was none */
 	enum health_reason reason; /* why the session failed, when code is 0 */
 };

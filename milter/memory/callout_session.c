@@ -120,6 +120,7 @@ static void conclude(struct callout_session *session, enum rcpt_control control)
 	struct callout_answer answer = {
 		.verdict = rcpt_verdict_of(session->recipient_answer, control),
 		.code = session->recipient_code,
+		.control_failed = control == RCPT_CONTROL_FAILED,
 	};
 	char domain[MAIL_DOMAIN_MAX + 1];
 

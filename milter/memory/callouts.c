@@ -170,13 +170,15 @@ static bool verdict_is_refusal(enum rcpt_verdict verdict)
 	return verdict == RCPT_VERDICT_INVALID || verdict == RCPT_VERDICT_INVALID_BRIEFLY;
 }
 
+/* Refused together with the control proves nothing of the recipient, and all the more of the
+ * primary: it doesn't know two people whom it knew. */
 static void tell_reasked(struct callouts *callouts, const struct callout_question *question,
-			 enum rcpt_verdict verdict)
+			 const struct callout_answer *answer)
 {
 	const struct callouts_observer *observer = &callouts->observer;
-	bool turned_invalid = verdict_is_refusal(verdict);
+	bool turned_invalid = verdict_is_refusal(answer->verdict) || answer->control_failed;
 
-	if (observer->reasked != NULL && (turned_invalid || verdict == RCPT_VERDICT_VALID))
+	if (observer->reasked != NULL && (turned_invalid || answer->verdict == RCPT_VERDICT_VALID))
 		observer->reasked(observer->arg, question->domain, turned_invalid);
 }
 
@@ -208,11 +210,14 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 	struct recipient_found was;
 	enum recipient_status status;
 
-	if (verdict_is_refusal(answer.verdict) && callout_question_is_of_sick(callouts, question))
-		answer.verdict = RCPT_VERDICT_NONE;
+	if (callout_question_is_of_sick(callouts, question)) {
+		answer.control_failed = false;
+		if (verdict_is_refusal(answer.verdict))
+			answer.verdict = RCPT_VERDICT_NONE;
+	}
 	log_answer(line, question, &answer);
 	status = write_down(callouts, question, &answer, &was);
-	if (status == RECIPIENT_UNKNOWN)
+	if (status == RECIPIENT_UNKNOWN || answer.control_failed)
 		callout_silence_keep(callouts, question->key, question->domain);
 	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
@@ -220,7 +225,7 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 	/* an old list that names people who left is no sign of a sick primary */
 	if (!answer.catch_all && was.status == RECIPIENT_VALID &&
 	    was.source == RECIPIENT_SOURCE_CALLOUT)
-		tell_reasked(callouts, question, answer.verdict);
+		tell_reasked(callouts, question, &answer);
 	if (!answer.catch_all && answer.code >= 200 && answer.code < 300)
 		tell_accepted(callouts, question);
 	free(question);

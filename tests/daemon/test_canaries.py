@@ -317,3 +317,28 @@ def test_many_who_turn_invalid_are_a_sickness(lab):
     daemon.wait_for_log(r"health: domain=mass\.test state=up was=sick", 20)
     for name in names:
         assert daemon.explain("%s@mass.test" % name)["recipient"] == "valid", name
+
+
+def test_those_refused_with_their_control_are_counted(lab):
+    """A control is who was accepted last, and may be among those who are gone. That proves nothing of
+    the recipient; of a table that lost some of its people it does."""
+    stay, gone = ["user%d" % n for n in range(6)], ["user%d" % n for n in range(6, 12)]
+    server = lab.primary("part.test", recipients={name: "250 ok" for name in stay + gone})
+    daemon = lab.daemon({"recipients": {"valid_refresh": "1s"},
+                         "probe": {"canary_interval": "1h"}}, domains=["part.test"])
+    daemon.wait_for_state("part.test", "up")
+    for names in (stay, gone):                  # the memory counts whole seconds
+        daemon.learn(*("%s@part.test" % name for name in names))
+        time.sleep(1.1)
+    for name in gone:
+        del server.script.recipients[name]
+    mark = daemon.mark()
+    daemon.milter().rcpt("<%s@part.test>" % gone[0])
+    daemon.wait_for_log(r"callout: recipient=<user6@part\.test> verdict=none code=550", 15, mark)
+    daemon.wait_for_log(r"canary: recipient=<\S+> answer=accepted", 15, mark)
+    for name in gone[1:]:
+        daemon.milter().rcpt("<%s@part.test>" % name)
+    daemon.wait_for_log(r"health: domain=part\.test state=sick", 15)
+    daemon.wait_for_log(r"health: domain=part\.test state=up was=sick", 20)
+    for name in stay + gone:
+        assert daemon.explain("%s@part.test" % name)["recipient"] == "valid", name
