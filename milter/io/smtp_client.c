@@ -65,8 +65,12 @@ static void client_free(struct smtp_client *client)
 		free(command);
 	if (client->connecting != NULL)
 		event_free(client->connecting);
-	if (client->stream != NULL)
+	if (client->stream != NULL) {
+		/* Freed from its own callback it lives on until that has returned: its events have
+		 * to go before the socket does, whose number another thread may get at once. */
+		bufferevent_disable(client->stream, EV_READ | EV_WRITE);
 		bufferevent_free(client->stream);
+	}
 	if (client->fd >= 0)
 		close(client->fd);
 	loop_timer_free(client->deadline);
