@@ -406,7 +406,7 @@ static void tick(void *arg)
 			domain_set_sick(domain, false);
 	} else if (entry->proving && entry->asking) { /* it took too long */
 		end_proof(entry, domain);
-	} else if (state == DOMAIN_SICK && !domain_is_sick(domain)) {
+	} else if (state == DOMAIN_SICK && !domain_is_sick(domain) && !entry->proving) {
 		doubt_ehlo_sick(entry, domain);
 	} else if (state == DOMAIN_UNKNOWN && !entry->asking && !entry->proving) { /* asleep */
 		entry_save(entry);

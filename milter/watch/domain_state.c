@@ -21,6 +21,7 @@ struct tally {
 	unsigned unknown;
 	unsigned no_route;
 	unsigned ehlo_refused; /* answered, but refuse EHLO and HELO with 5xx */
+	unsigned rising;       /* still down, but the last probe was a good one */
 	unsigned reached;      /* answered at all */
 	bool looped;	       /* one was left out because it is ourselves */
 	enum health_reason first_reason;
@@ -43,6 +44,8 @@ static void tally_add(struct tally *tally, const struct health *health)
 		tally->reached++;
 	if (health->state == HEALTH_DOWN && health->reason == HEALTH_EHLO_5XX)
 		tally->ehlo_refused++;
+	if (health->state == HEALTH_DOWN && health->reason == HEALTH_OK)
+		tally->rising++;
 }
 
 static struct tally tally_of(const struct domain *domain)
@@ -81,6 +84,15 @@ static enum domain_state state_without_endpoints(const struct domain *domain,
 	}
 }
 
+/* Our MTA would be refused at once by all that answer, and would bounce what we took. One good
+ * probe doesn't end that: it takes `rise` of them. */
+static bool is_sick_by_ehlo(const struct domain *domain, const struct tally *tally)
+{
+	bool so_far = domain->state == DOMAIN_SICK && tally->rising > 0;
+
+	return tally->reached == tally->ehlo_refused && (tally->reached > 0 || so_far);
+}
+
 static enum domain_state state_of(const struct domain *domain, const struct tally *tally,
 				  enum health_reason *reason)
 {
@@ -99,10 +111,7 @@ static enum domain_state state_of(const struct domain *domain, const struct tall
 		return domain->state == DOMAIN_NOT_BACKUP ? DOMAIN_UNKNOWN : domain->state;
 	}
 	*reason = tally->no_route == tally->total ? HEALTH_NO_ROUTE : tally->first_reason;
-	/* Our MTA would be refused at once there, and would bounce what we took. */
-	if (tally->ehlo_refused > 0 && tally->ehlo_refused == tally->reached)
-		return DOMAIN_SICK;
-	return DOMAIN_DOWN;
+	return is_sick_by_ehlo(domain, tally) ? DOMAIN_SICK : DOMAIN_DOWN;
 }
 
 int64_t domain_up_clock(const struct domain *domain)

@@ -342,3 +342,37 @@ def test_those_refused_with_their_control_are_counted(lab):
     daemon.wait_for_log(r"health: domain=part\.test state=up was=sick", 20)
     for name in stay + gone:
         assert daemon.explain("%s@part.test" % name)["recipient"] == "valid", name
+
+
+def test_one_good_greeting_does_not_end_a_sickness(lab):
+    """A sickness that came from EHLO ends after `rise` good probes, and never by way of "down":
+    what would be taken then could be bounced at the next refusal."""
+    server, daemon = learned(lab, "greet.test", {"probe": {"rise": 4}})
+    server.change(ehlo="550 5.7.1 no", helo="550 5.7.1 no")
+    daemon.wait_for_log(r"health: domain=greet\.test state=sick was=up reason=ehlo-5xx", 20)
+    mark = daemon.mark()
+    server.change(ehlo=None, helo="250 {name}")
+    daemon.wait_for_log(r"probe: .* result=ok", 10, mark)
+    assert daemon.status("greet.test")["state"] == "sick"
+    server.change(ehlo="550 5.7.1 no", helo="550 5.7.1 no")
+    daemon.wait_for_log(r"probe: .* result=ehlo-5xx", 10, mark)
+    assert daemon.milter().rcpt("<alice@greet.test>").xcode == "4.3.0"
+    server.change(ehlo=None, helo="250 {name}")
+    daemon.wait_for_log(r"health: domain=greet\.test state=up was=sick reason=ok", 20, mark)
+    daemon.no_log(r"health: .*state=down", mark)
+
+
+def test_a_sickness_of_ehlo_ends_at_the_first_good_probe_if_rise_is_one(lab):
+    server, daemon = learned(lab, "one.test", {"probe": {"rise": 1}})
+    server.change(ehlo="550 5.7.1 no", helo="550 5.7.1 no")
+    daemon.wait_for_state("one.test", "sick", 20)
+    server.change(ehlo=None, helo="250 {name}")
+    daemon.wait_for_log(r"health: domain=one\.test state=up was=sick reason=ok", 20)
+
+
+def test_a_sick_primary_that_goes_away_is_down(lab):
+    server, daemon = learned(lab, "away.test")
+    server.change(ehlo="550 5.7.1 no", helo="550 5.7.1 no")
+    daemon.wait_for_state("away.test", "sick", 20)
+    server.stop()
+    daemon.wait_for_log(r"health: domain=away\.test state=down was=sick reason=refused", 20)
