@@ -39,6 +39,11 @@ struct recipient_list_reader {
 void recipient_list_read(struct recipient_list_reader *reader, const char *line, bool cut,
 			 struct recipient_entry *entry);
 
+enum recipient_file_form { RECIPIENT_FILE_TEXT, RECIPIENT_FILE_PACKED, RECIPIENT_FILE_BINARY };
+
+/* What a file is by its first line, as lines_next() gives it: \x01 stands for each NUL. */
+enum recipient_file_form recipient_file_form_of(const char *first_line);
+
 /* Reads one word: what an entry begins with. */
 void recipient_word_read(const char *word, struct recipient_entry *entry);
 

@@ -3,8 +3,8 @@
  * The recipients_file of each domain, as a set in memory (DESIGN section 4).
  *
  * A list is read at start, at reload, and when its file has changed. A list that can't be read, is
- * empty, or has over 20 % fewer lines than the one in use is refused: the old one stays, and an
- * error is logged. Reading is for the loop thread; looking up is for any thread.
+ * no text, is empty, or has over 20 % fewer lines than the one in use is refused: the old one
+ * stays, and an error is logged. Reading is for the loop thread; looking up is for any thread.
  */
 #ifndef BACKUPMX_MEMORY_RECIPIENT_LISTS_H
 #define BACKUPMX_MEMORY_RECIPIENT_LISTS_H
@@ -30,6 +30,9 @@ struct recipient_lists *recipient_lists_new(struct loop *loop, struct config *co
 void recipient_lists_free(struct recipient_lists *lists);
 /* Takes a new configuration. `force`: a list that shrank much is taken all the same. */
 void recipient_lists_configure(struct recipient_lists *lists, struct config *config, bool force);
+/* Why the file of a configured domain, as it is now, was not taken; NULL when it was, or there is
+ * none. Loop thread; good until the next reload. */
+const char *recipient_lists_refusal(struct recipient_lists *lists, const char *domain);
 
 /* `local` as typed; the list knows whether it folds, and whether it is complete. Any thread. */
 enum recipient_listed recipient_lists_find(struct recipient_lists *lists, const char *domain,

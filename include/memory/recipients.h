@@ -19,6 +19,8 @@ struct recipients;
 
 struct recipients *recipients_new(struct writer *writer, struct recipient_lists *lists);
 void recipients_free(struct recipients *recipients);
+/* recipient_lists_refusal() of the lists it was made with. Loop thread. */
+const char *recipients_list_refusal(struct recipients *recipients, const char *domain);
 
 /* Which recipient, by which rules, at which time. */
 struct recipient_question {

@@ -22,6 +22,23 @@ static json_t *words_to_json(char *list)
 	return array;
 }
 
+/* The settings are in force, and yet somebody's list may not be. */
+static json_t *refused_lists(struct gate *gate)
+{
+	struct config *config = gate_config(gate);
+	json_t *refused = json_object();
+
+	for (size_t i = 0; i < config->domain_count; i++) {
+		const char *domain = config->domain[i].name;
+		const char *why = recipients_list_refusal(gate->recipients, domain);
+
+		if (why != NULL)
+			json_object_set_new(refused, domain, json_string(why));
+	}
+	config_put(config);
+	return refused;
+}
+
 void control_reload_now(struct control_call *call)
 {
 	const struct control_settings *settings = control_settings_of(call);
@@ -32,9 +49,11 @@ void control_reload_now(struct control_call *call)
 
 	if (settings->reload(settings->reload_arg, control_flag(call, "force"), &errors,
 			     restart_keys, sizeof(restart_keys))) {
-		control_answer(call, 0,
-			       json_pack("{s:b, s:o}", "reloaded", 1, "restart_needed",
-					 words_to_json(restart_keys)));
+		json_t *refused = refused_lists(settings->gate);
+
+		control_answer(call, json_object_size(refused) > 0 ? EXIT_NO : 0,
+			       json_pack("{s:b, s:o, s:o}", "reloaded", 1, "restart_needed",
+					 words_to_json(restart_keys), "refused_lists", refused));
 	} else {
 		text[0] = '\0';
 		for (size_t i = 0; i < errors.count && length < sizeof(text) - 1; i++) {

@@ -10,6 +10,17 @@
 /* an address, brackets, and quotes with each character escaped */
 #define WORD_MAX (2 * MAIL_LOCAL_MAX + MAIL_DOMAIN_MAX + 8)
 
+enum recipient_file_form recipient_file_form_of(const char *first_line)
+{
+	static const char xz[] = { '\xfd', '7', 'z', 'X', 'Z', '\0' };
+	static const char *const packed[] = { "\x1f\x8b", "BZh", xz, "\x28\xb5\x2f\xfd" };
+
+	for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
+		if (strncmp(first_line, packed[i], strlen(packed[i])) == 0)
+			return RECIPIENT_FILE_PACKED;
+	return strchr(first_line, '\x01') != NULL ? RECIPIENT_FILE_BINARY : RECIPIENT_FILE_TEXT;
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';

@@ -10,6 +10,7 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 {
 	bool force = argc == 2 && strcmp(argv[1], "--force") == 0;
 	json_t *result;
+	const char *domain;
 	json_t *key;
 	size_t i;
 	int code;
@@ -22,6 +23,9 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 		json_array_foreach(json_object_get(result, "restart_needed"), i, key)
 			printf("%s has changed too: that needs a restart\n",
 			       json_string_value(key));
+		json_object_foreach(json_object_get(result, "refused_lists"), domain, key)
+			fprintf(stderr, "backupmxctl: recipients_file of %s was not taken: %s\n",
+				domain, json_string_value(key));
 	}
 	json_decref(result);
 	return code;

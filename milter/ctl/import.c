@@ -359,16 +359,15 @@ static enum format sample_format(const struct sample *sample)
 /* What is wrong with a file that is no text; NULL when it may be one. */
 static const char *unfit(const struct sample *sample)
 {
-	static const char xz[] = { '\xfd', '7', 'z', 'X', 'Z', '\0' };
-	static const char *const packed[] = { "\x1f\x8b", "BZh", xz, "\x28\xb5\x2f\xfd" };
-	const char *first = sample->count > 0 ? sample->lines[0] : "";
-
-	for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
-		if (strncmp(first, packed[i], strlen(packed[i])) == 0)
-			return "is compressed; try: zcat FILE | backupmxctl recipients import - "
-			       "(or bzcat, xzcat, zstdcat)";
-	if (strchr(first, '\x01') != NULL)
+	switch (recipient_file_form_of(sample->count > 0 ? sample->lines[0] : "")) {
+	case RECIPIENT_FILE_PACKED:
+		return "is compressed; try: zcat FILE | backupmxctl recipients import - (or bzcat, "
+		       "xzcat, zstdcat)";
+	case RECIPIENT_FILE_BINARY:
 		return "is no text; give a map's source, not what postmap(1) made of it";
+	case RECIPIENT_FILE_TEXT:
+		break;
+	}
 	return NULL;
 }
 

@@ -42,6 +42,8 @@ struct list {
 	off_t size;
 	struct local_part *locals;
 	size_t count;
+	enum recipient_file_form form;
+	char *refused; /* why the file as it is now was not taken; NULL: it was */
 	bool catch_all;
 	bool fold;     /* local_part_case when it was read */
 	bool complete; /* recipients_complete then: whole lists and their meaning change together */
@@ -70,6 +72,7 @@ static void list_free(struct list *list)
 	locals_free(&list->locals);
 	free(list->domain);
 	free(list->path);
+	free(list->refused);
 	free(list);
 }
 
@@ -131,9 +134,13 @@ static void read_lines(struct list *list, FILE *file)
 	struct recipient_list_reader reader = { .has_value = false };
 	struct recipient_entry entry;
 	char line[LINE_MAX_BYTES];
+	bool first = true;
 	bool cut;
 
 	while (lines_next(file, line, sizeof(line), &cut)) {
+		if (first)
+			list->form = recipient_file_form_of(line);
+		first = false;
 		recipient_list_read(&reader, line, cut, &entry);
 		take_entry(list, &entry);
 	}
@@ -241,9 +248,14 @@ static struct list *list_kept(const struct recipient_lists *lists,
 	return NULL;
 }
 
-/* Why a list that was read can't replace the one in use; NULL when it can. */
+/* Why a list that was read can't replace the one in use; NULL when it can. A file that is no list
+ * is nothing that force could mean. */
 static const char *refusal(const struct list *list, const struct list *old, bool force)
 {
+	if (list->form == RECIPIENT_FILE_PACKED)
+		return "it is compressed; unpack it";
+	if (list->form == RECIPIENT_FILE_BINARY && list->count == 0)
+		return "it is no text; give a map's source, not what postmap(1) made of it";
 	if (force)
 		return NULL;
 	if (list->count == 0)
@@ -317,6 +329,8 @@ static void load(struct recipient_lists *lists, const struct config_domain *doma
 	if (old != NULL) { /* don't refuse the same file each minute */
 		old->changed = list->changed;
 		old->size = list->size;
+		free(old->refused);
+		old->refused = memory_string(why);
 	}
 	list_free(list);
 }
@@ -396,6 +410,15 @@ void recipient_lists_configure(struct recipient_lists *lists, struct config *con
 		    (force || !is_current(lists, list_find(lists, config->domain[i].name),
 					  &config->domain[i])))
 			load(lists, &config->domain[i], force);
+}
+
+const char *recipient_lists_refusal(struct recipient_lists *lists, const char *domain)
+{
+	const struct list *list = list_find(lists, domain);
+
+	if (list != NULL)
+		return list->refused;
+	return has_list(lists->config, domain) ? "it can't be used, see the log" : NULL;
 }
 
 struct recipient_lists *recipient_lists_new(struct loop *loop, struct config *config)

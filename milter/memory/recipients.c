@@ -124,6 +124,11 @@ static void fill_from_record(const struct recipient_record *record,
 	found->wants_refresh = recipient_wants_refresh(&settled, rules, clock);
 }
 
+const char *recipients_list_refusal(struct recipients *recipients, const char *domain)
+{
+	return recipient_lists_refusal(recipients->lists, domain);
+}
+
 /* What the lists say; false when they leave it open. */
 static bool find_in_lists(struct recipients *recipients, const struct recipient_question *question,
 			  const char *typed, struct recipient_found *found)

@@ -108,6 +108,35 @@ def test_a_list_that_lost_too_much_is_refused(lab, kept, taken):
         eventually(lambda: world.known("user99") == "invalid", 5)
 
 
+def test_reload_tells_which_list_was_refused(lab):
+    """The settings are in force, the list isn't: that is no "fine", the second time neither."""
+    world = World(lab, text=MANY, complete=True)
+    world.path.write_text("user1@list.test\n")
+    for _ in range(2):
+        code, _, answer = world.daemon.ctl("--json", "reload")
+        assert code == 1 and answer["reloaded"] is True
+        assert "over 20 % fewer lines" in answer["refused_lists"]["list.test"]
+    done = world.daemon.ctl_process("reload")
+    assert done.returncode == 1 and "recipients_file of list.test was not taken" in done.stderr
+    code, _, answer = world.daemon.ctl("--json", "reload", "--force")
+    assert code == 0 and answer["refused_lists"] == {}
+    assert world.reload() == 0
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b\x08\x00\x00\x00\x00\x00", b"BZh91AY&SY",
+                                  b"\x00\x00\x00\x00\x61\x15\x06\x00" + bytes(500)])
+def test_a_file_that_is_no_text_is_never_a_list(lab, data):
+    """Else "all are gone" would be what force makes of a packed file or a map's .db."""
+    world = World(lab, complete=True)
+    world.path.write_bytes(data)
+    assert world.reload() == 1
+    code, _, answer = world.daemon.ctl("--json", "reload", "--force")
+    assert code == 1 and re.search("compressed|no text", answer["refused_lists"]["list.test"])
+    assert world.known("alice") == "valid"
+    world.path.write_text(LIST)
+    assert world.reload() == 0
+
+
 def test_a_missing_list_leaves_the_old_one(lab):
     world = World(lab, complete=True)
     os.unlink(world.path)
