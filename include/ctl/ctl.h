@@ -38,9 +38,9 @@ int ctl_fail(const struct ctl *ctl, int code, const char *message);
 /* With --json: prints the result as it is, and returns true. */
 bool ctl_print_json(const struct ctl *ctl, const json_t *result);
 
-/* "usage: backupmxctl NAME ..." on stderr; returns CTL_EXIT_USAGE. */
-int ctl_usage(const struct ctl_command *command);
-int ctl_wrong_usage(const char *name);
+/* "usage: backupmxctl NAME ARGUMENTS" on stderr, or as a JSON error; returns CTL_EXIT_USAGE. */
+int ctl_usage(const struct ctl *ctl, const char *name, const char *arguments);
+int ctl_wrong_usage(const struct ctl *ctl, const char *name); /* of a command */
 
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);

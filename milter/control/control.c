@@ -139,8 +139,8 @@ static void dispatch(struct control_call *call, const struct line_peer *peer)
 		if (commands[i].changes && !may_change(peer))
 			control_fail(
 				call, EXIT_NO,
-				"%s changes something: run it as root or as the daemon's own user",
-				name);
+				"that changes something: run it as root or as the daemon's own "
+				"user");
 		else
 			commands[i].run(call);
 		return;

@@ -16,7 +16,7 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc > 2 || (argc == 2 && !force))
-		return ctl_wrong_usage(argv[0]);
+		return ctl_wrong_usage(ctl, argv[0]);
 	code = ctl_ask(ctl, json_pack("{s:s, s:b}", "command", "reload", "force", force), &result);
 	if (result != NULL && !ctl_print_json(ctl, result)) {
 		puts("the new settings are in force");
@@ -37,7 +37,7 @@ int ctl_flush(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc != 2)
-		return ctl_wrong_usage(argv[0]);
+		return ctl_wrong_usage(ctl, argv[0]);
 	code = ctl_ask(ctl, json_pack("{s:s, s:s}", "command", "flush", "domain", argv[1]),
 		       &result);
 	if (result != NULL && !ctl_print_json(ctl, result))
@@ -53,7 +53,7 @@ int ctl_version(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc > 1)
-		return ctl_wrong_usage(argv[0]);
+		return ctl_wrong_usage(ctl, argv[0]);
 	code = ctl_ask(ctl, json_pack("{s:s}", "command", "version"), &result);
 	if (result != NULL && !ctl_print_json(ctl, result))
 		printf("backupmxctl %s\nbackupmx-milter %s\n", PACKAGE_VERSION,

@@ -83,5 +83,5 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv)
 	return code;
 usage:
 	json_decref(request);
-	return ctl_wrong_usage(argv[0]);
+	return ctl_wrong_usage(ctl, argv[0]);
 }

@@ -102,16 +102,32 @@ static json_t *summary_to_json(const struct import *import)
 			 "refused", import->refused, "examples", examples);
 }
 
+static const char *meaning_of(const char *reason)
+{
+	static const char *const meanings[][2] = {
+		{ "no-domain", " (give their domain by --domain DOMAIN)" },
+		{ "not-ours", " (this host is no backup for their domains)" },
+		{ "denied", " (the primary said otherwise when it was asked)" },
+		{ "malformed", " (no address)" },
+	};
+
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+		if (strcmp(reason, meanings[i][0]) == 0)
+			return meanings[i][1];
+	return "";
+}
+
 static void print_summary(const struct import *import)
 {
 	const char *reason;
 	json_t *count;
 
-	printf("%lu lines read, %lu recipients found, %lu of them again\n", import->line,
+	printf("%lu lines read, %lu recipients found, %lu of them repeated\n", import->line,
 	       import->found, import->repeated);
 	printf("new %lld, known %lld\n", (long long)import->new, (long long)import->known);
 	json_object_foreach(import->refused, reason, count)
-		printf("refused as %s: %lld\n", reason, (long long)json_integer_value(count));
+		printf("refused as %s: %lld%s\n", reason, (long long)json_integer_value(count),
+		       meaning_of(reason));
 	for (size_t i = 0; i < import->example_count; i++)
 		printf("  line %lu: %s: %s\n", import->examples[i].line, import->examples[i].reason,
 		       import->examples[i].text);
@@ -419,26 +435,39 @@ static int read_file(struct import *import)
 	return import->code;
 }
 
+/* What is wrong with the outcome; NULL when nothing is. */
+static const char *complaint(const struct import *import)
+{
+	if (json_object_get(import->refused, "full") != NULL)
+		return "the memory is full: raise [recipients] max_entries";
+	if (json_object_get(import->refused, "memory-failed") != NULL)
+		return "the memory can't be read or written; see the daemon's log";
+	if (import->found == 0)
+		return "no recipient was found in it; a list has an address a line, a log is the "
+		       "primary's";
+	if (import->new + import->known > 0)
+		return NULL;
+	if (json_object_get(import->refused, "not-ours") != NULL)
+		return "nobody in it is of a domain that this host is a backup for; for which it "
+		       "is: backupmxctl status";
+	return "nothing of it was taken";
+}
+
 /* Everything was sent. The answer is "no" when something that should be known now isn't. */
 static int finish(const struct import *import)
 {
 	json_t *summary = summary_to_json(import);
+	const char *wrong = complaint(import);
 
-	if (!ctl_print_json(import->ctl, summary))
+	if (wrong != NULL)
+		json_object_set_new(summary, "error", json_string(wrong));
+	if (!ctl_print_json(import->ctl, summary)) {
 		print_summary(import);
-	json_decref(summary);
-	if (json_object_get(import->refused, "full") != NULL) {
-		fputs("backupmxctl: the memory is full: raise [recipients] max_entries\n", stderr);
-		return CTL_EXIT_NO;
+		if (wrong != NULL)
+			fprintf(stderr, "backupmxctl: %s\n", wrong);
 	}
-	if (json_object_get(import->refused, "memory-failed") != NULL)
-		return CTL_EXIT_NO;
-	if (import->found > 0)
-		return CTL_EXIT_OK;
-	fputs("backupmxctl: no recipient was found in it; a list has an address a line, a log is "
-	      "the primary's\n",
-	      stderr);
-	return CTL_EXIT_NO;
+	json_decref(summary);
+	return wrong != NULL ? CTL_EXIT_NO : CTL_EXIT_OK;
 }
 
 static int run(struct import *import)
@@ -449,10 +478,13 @@ static int run(struct import *import)
 	import->file = strcmp(import->path, "-") == 0 ? stdin : fopen(import->path, "re");
 	if (import->file == NULL || fstat(fileno(import->file), &status) != 0)
 		return fail_about(import, strerror(errno));
+	import->show_progress = !import->ctl->json && isatty(STDERR_FILENO);
 	if (S_ISREG(status.st_mode))
 		import->size = status.st_size;
-	import->show_progress = !import->ctl->json && isatty(STDERR_FILENO);
-	code = read_file(import);
+	if (S_ISDIR(status.st_mode))
+		code = fail_about(import, "is a directory; give a list or a log");
+	else
+		code = read_file(import);
 	if (import->file != stdin)
 		fclose(import->file);
 	if (code == CTL_EXIT_OK)
@@ -508,6 +540,18 @@ static bool read_arguments(struct import *import, int argc, char **argv)
 	return true;
 }
 
+static bool is_domain(const char *name)
+{
+	struct recipient_entry entry;
+	char word[MAIL_DOMAIN_MAX + 2];
+	TEXT_ON(text, word);
+
+	text_add_char(&text, '@');
+	text_add(&text, name);
+	recipient_word_read(word, &entry);
+	return !text.cut && entry.kind == RECIPIENT_ENTRY_CATCH_ALL;
+}
+
 int ctl_recipients_import(struct ctl *ctl, int argc, char **argv)
 {
 	struct import import = { .ctl = ctl };
@@ -515,11 +559,14 @@ int ctl_recipients_import(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (!read_arguments(&import, argc, argv)) {
-		fputs("usage: backupmxctl recipients import FILE [--domain DOMAIN] [--format "
-		      "auto|list|map|log|postfix|exim|sendmail]\n",
-		      stderr);
-		return CTL_EXIT_USAGE;
+		return ctl_usage(ctl, "recipients",
+				 "import FILE [--domain DOMAIN] [--format "
+				 "auto|list|map|log|postfix|exim|sendmail]");
 	}
+	if (import.domain != NULL && !is_domain(import.domain))
+		return ctl_fail(ctl, CTL_EXIT_USAGE,
+				"--domain takes a domain name, such as "
+				"example.org");
 	ctl->socket_path = path = ctl_socket_path(ctl);
 	import.batch = json_array();
 	import.refused = json_object();

@@ -69,15 +69,20 @@ static const struct ctl_command *command_find(const char *name)
 	return NULL;
 }
 
-int ctl_usage(const struct ctl_command *command)
+int ctl_usage(const struct ctl *ctl, const char *name, const char *arguments)
 {
-	fprintf(stderr, "usage: backupmxctl %s %s\n", command->name, command->arguments);
+	char message[256];
+
+	snprintf(message, sizeof(message), "usage: backupmxctl %s %s", name, arguments);
+	if (ctl->json)
+		return ctl_fail(ctl, CTL_EXIT_USAGE, message);
+	fprintf(stderr, "%s\n", message);
 	return CTL_EXIT_USAGE;
 }
 
-int ctl_wrong_usage(const char *name)
+int ctl_wrong_usage(const struct ctl *ctl, const char *name)
 {
-	return ctl_usage(command_find(name));
+	return ctl_usage(ctl, name, command_find(name)->arguments);
 }
 
 /* --json may stand anywhere: takes it out of the arguments. */
@@ -108,8 +113,11 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 	const struct ctl_command *command = command_find(argv[0]);
 
 	if (command == NULL) {
-		fprintf(stderr, "backupmxctl: %s: no such command; try: backupmxctl -h\n", argv[0]);
-		return CTL_EXIT_USAGE;
+		char message[256];
+
+		snprintf(message, sizeof(message), "%s: no such command; try: backupmxctl -h",
+			 argv[0]);
+		return ctl_fail(ctl, CTL_EXIT_USAGE, message);
 	}
 	if (wants_help(argc, argv)) {
 		printf("usage: backupmxctl %s %s\n\n  %s\n", command->name, command->arguments,

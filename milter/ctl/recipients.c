@@ -8,10 +8,9 @@
 #include "base/text.h"
 #include "ctl/ctl.h"
 
-static int usage(const char *line)
+static int usage(const struct ctl *ctl, const char *line)
 {
-	fprintf(stderr, "usage: backupmxctl recipients %s\n", line);
-	return CTL_EXIT_USAGE;
+	return ctl_usage(ctl, "recipients", line);
 }
 
 /* Names are foreign: no control characters reach the terminal. */
@@ -34,7 +33,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc != 2)
-		return usage("show ADDRESS");
+		return usage(ctl, "show ADDRESS");
 	code = ctl_ask(ctl,
 		       json_pack("{s:s, s:s}", "command", "recipients-show", "recipient", argv[1]),
 		       &result);
@@ -154,11 +153,11 @@ static int list(struct ctl *ctl, int argc, char **argv)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option != 's' || !is_status(optarg))
-			return usage(line);
+			return usage(ctl, line);
 		status = optarg;
 	}
 	if (argc - optind > 1)
-		return usage(line);
+		return usage(ctl, line);
 	return end_listing(
 		&listing,
 		ask_pages(ctl,
@@ -194,7 +193,7 @@ static int export(struct ctl *ctl, int argc, char **argv)
 	struct listing listing = { .ctl = ctl };
 
 	if (argc > 2)
-		return usage("export [DOMAIN]");
+		return usage(ctl, "export [DOMAIN]");
 	return end_listing(&listing,
 			   ask_pages(ctl,
 				     json_pack("{s:s, s:s, s:b}", "command", "recipients-list",
@@ -224,7 +223,7 @@ static int forget(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc != 2)
-		return usage("forget ADDRESS|@DOMAIN");
+		return usage(ctl, "forget ADDRESS|@DOMAIN");
 	code = ask_pages(
 		ctl, json_pack("{s:s, s:s}", "command", "recipients-forget", "recipient", argv[1]),
 		forget_page, &forgetting);
@@ -252,5 +251,5 @@ int ctl_recipients(struct ctl *ctl, int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			return verbs[i].run(ctl, argc - 1, argv + 1);
-	return ctl_wrong_usage(argv[0]);
+	return ctl_wrong_usage(ctl, argv[0]);
 }

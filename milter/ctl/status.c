@@ -105,7 +105,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	if (argc > 2)
-		return ctl_wrong_usage(argv[0]);
+		return ctl_wrong_usage(ctl, argv[0]);
 	request = json_pack("{s:s}", "command", "status");
 	if (argc == 2)
 		json_object_set_new(request, "domain", json_string(argv[1]));

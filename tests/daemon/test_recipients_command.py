@@ -332,3 +332,44 @@ def test_odd_requests(world, request_):
         answer = json.loads(sock.makefile().readline())
     assert answer["exit"] in (OK, NO, USAGE)
     world.daemon.check_alive()
+
+
+# -- what a postmaster gets wrong at first
+
+def test_import_of_another_hosts_list(world):
+    """Nothing was taken: that is no "fine", and it says why."""
+    parsed = world.import_("dave@foreign.test\ncarl@foreign.test\n", code=NO)
+    assert parsed["refused"] == {"not-ours": 2} and "no backup for" not in parsed["error"]
+    assert "is of a domain that this host is a backup for" in parsed["error"]
+    done = world.daemon.ctl_process("recipients", "import", world.write("dave@foreign.test\n"))
+    assert done.returncode == NO and "backupmxctl status" in done.stderr
+    assert "refused as not-ours: 1 (this host is no backup for their domains)" in done.stdout
+
+
+def test_import_without_a_recipient_is_one_json_answer(world):
+    path = world.write("# nobody\n")
+    done = world.daemon.ctl_process("--json", "recipients", "import", path)
+    assert done.returncode == NO and done.stderr == ""
+    assert json.loads(done.stdout)["error"].startswith("no recipient was found")
+
+
+def test_import_of_a_folder(world):
+    code, _, parsed = world.recipients("import", str(world.lab.folder))
+    assert code == NO and "is a directory" in parsed["error"]
+
+
+@pytest.mark.parametrize("name", ["..", "", "a b", "x@y.test", "." * 300])
+def test_import_for_no_domain_name(world, name):
+    code, _, parsed = world.recipients("import", world.write("jane\n"), "--domain", name)
+    assert code == USAGE and "domain name" in parsed["error"]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["recipients"], ["recipients", "what"], ["recipients", "show"], ["recipients", "import"],
+    ["recipients", "list", "--status", "what"], ["recipients", "forget"], ["status", "a", "b"],
+    ["explain"], ["reload", "what"], ["flush"], ["version", "x"], ["what"]])
+def test_wrong_usage_is_json_too(world, arguments):
+    code, _, parsed = world.daemon.ctl(*arguments, "--json")
+    assert code == USAGE and parsed["error"]
+    done = world.daemon.ctl_process(*arguments)
+    assert done.returncode == USAGE and done.stdout == "" and "backupmxctl" in done.stderr
