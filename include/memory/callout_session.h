@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "core/budget.h"
+#include "core/smtp_reply.h"
 #include "memory/callouts.h"
 
 #define CALLOUT_KEY_MAX (MAIL_LOCAL_MAX + 1 + MAIL_DOMAIN_MAX + 1)
@@ -124,9 +125,16 @@ void callout_control_failed(struct callouts *callouts, const char *domain);
 
 /* ---- callout_canary.c ---- */
 
+struct callout_heard {
+	enum canary_answer answer;
+	int code; /* 0: there was no reply */
+	char xcode[16];
+	char text[SMTP_REPLY_TEXT_MAX];
+};
+
 /* Tells who asked, frees the question. */
 void callout_canary_answer(struct callout_line *line, struct callout_question *question,
-			   enum canary_answer answer, int code);
+			   const struct callout_heard *heard);
 
 /* ---- callout_silences.c ---- */
 

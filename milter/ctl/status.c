@@ -75,6 +75,20 @@ static void print_endpoints(const json_t *endpoints)
 	}
 }
 
+/* The one state that its word doesn't explain. */
+static void print_sickness(const json_t *domain)
+{
+	if (strcmp(ctl_string(domain, "state"), "sick") != 0)
+		return;
+	if (strcmp(ctl_string(domain, "reason"), "canary-refused") == 0)
+		puts("  the primary refuses people it accepted lately (the log's \"canary:\" lines "
+		     "say what it said):\n"
+		     "  senders are told to come again, until it accepts them");
+	else
+		puts("  the primary answers, but refuses EHLO and HELO: senders are told to come "
+		     "again, until it\n  doesn't");
+}
+
 static void print_page(const json_t *domain)
 {
 	const json_t *recipients = json_object_get(domain, "recipients");
@@ -84,6 +98,9 @@ static void print_page(const json_t *domain)
 	printf("%s is %s since %s (%s), reason %s\n", ctl_string(domain, "domain"),
 	       state_shown(domain), ctl_string(domain, "since"),
 	       ctl_ago(domain, "since", ago, sizeof(ago)), ctl_string(domain, "reason"));
+	print_sickness(domain);
+	printf("  %-15s%s%s\n", "source", ctl_string(domain, "source"),
+	       ctl_flag(domain, "asleep") ? ", asleep: nobody has asked for it in a day" : "");
 	printf("  %-15s%s\n", "our MX place", ctl_string(domain, "mx"));
 	print_list("senders' set", json_object_get(domain, "senders_set"));
 	print_list("forwarding set", json_object_get(domain, "forwarding_set"));

@@ -24,36 +24,43 @@ static const char *answer_name(enum canary_answer answer)
 }
 
 static void log_canary(const struct callout_line *line, const struct callout_question *question,
-		       enum canary_answer answer, int code)
+		       const struct callout_heard *heard)
 {
 	char recipient[CALLOUT_KEY_MAX + 2];
 	char endpoint[IP_TEXT_MAX];
-	char line_text[1024];
+	char line_text[2048];
 	TEXT_ON(name, recipient);
 	TEXT_ON(text, line_text);
 
 	text_add_format(&name, "<%s@%s>", question->local, question->domain);
 	text_add(&text, "canary: ");
 	text_add_pair(&text, "recipient", recipient);
-	text_add_pair(&text, "answer", answer_name(answer));
-	if (code != 0)
-		text_add_format(&text, " code=%d", code);
+	text_add_pair(&text, "answer", answer_name(heard->answer));
+	if (heard->code != 0)
+		text_add_format(&text, " code=%d", heard->code);
+	if (heard->xcode[0] != '\0')
+		text_add_pair(&text, "xcode", heard->xcode);
 	text_add_pair(&text, "endpoint",
 		      ip_port_format(&line->address, endpoint, sizeof(endpoint)));
-	log_line(answer == CANARY_ACCEPTED ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s", line_text);
+	/* who reads that a domain is sick wants to know what its primary said */
+	if (heard->answer != CANARY_ACCEPTED && heard->text[0] != '\0')
+		text_add_pair(&text, "text", heard->text);
+	log_line(heard->answer == CANARY_ACCEPTED ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s",
+		 line_text);
 }
 
 void callout_canary_answer(struct callout_line *line, struct callout_question *question,
-			   enum canary_answer answer, int code)
+			   const struct callout_heard *heard)
 {
 	struct callouts *callouts = line->callouts;
 	struct recipient_question at_memory;
 
-	log_canary(line, question, answer, code);
-	if (answer == CANARY_ACCEPTED && !callout_question_is_catch_all(callouts, question) &&
+	log_canary(line, question, heard);
+	if (heard->answer == CANARY_ACCEPTED &&
+	    !callout_question_is_catch_all(callouts, question) &&
 	    callout_question_at_memory(callouts, question, &at_memory))
 		recipients_learn(callouts->recipients, &at_memory, RCPT_VERDICT_VALID);
-	question->done(question->done_arg, question->domain, question->local, answer);
+	question->done(question->done_arg, question->domain, question->local, heard->answer);
 	free(question);
 }
 

@@ -133,7 +133,9 @@ static void give_no_answer(struct callout_line *line, struct callout_question *q
 			   const struct callout_answer *nothing)
 {
 	if (question->done != NULL)
-		callout_canary_answer(line, question, CANARY_NO_ANSWER, nothing->code);
+		callout_canary_answer(line, question,
+				      &(struct callout_heard){ .answer = CANARY_NO_ANSWER,
+							       .code = nothing->code });
 	else
 		callout_question_answer(line, question, nothing);
 }

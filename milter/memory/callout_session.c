@@ -39,8 +39,8 @@ struct callout_session {
 	/* the question's outcome so far */
 	enum rcpt_answer recipient_answer;
 	int recipient_code;
-	enum canary_answer canary; /* of a canary: what was heard so far */
-	int refusals;		   /* in this session */
+	struct callout_heard canary; /* of a canary, so far */
+	int refusals;		     /* in this session */
 	char controlled[MAIL_DOMAIN_MAX +
 			1]; /* the domain whose control was accepted in this session */
 	bool answered;	    /* a question before the present one, or it has been idle */
@@ -109,7 +109,7 @@ static void finish_question(struct callout_session *session, const struct callou
 	session->question = NULL;
 	session->answered = true;
 	if (question->done != NULL)
-		callout_canary_answer(session->line, question, session->canary, session->code);
+		callout_canary_answer(session->line, question, &session->canary);
 	else
 		callout_question_answer(session->line, question, answer);
 }
@@ -256,7 +256,8 @@ static void after_control(struct callout_session *session)
 static void after_canary(struct callout_session *session)
 {
 	/* it is as good a control as any for the questions behind it */
-	if (session->canary == CANARY_ACCEPTED && !mail_local_is_role(session->question->local))
+	if (session->canary.answer == CANARY_ACCEPTED &&
+	    !mail_local_is_role(session->question->local))
 		note_controlled(session);
 	finish_question(session, NULL);
 	session_next_question(session);
@@ -370,7 +371,7 @@ static void session_next_question(struct callout_session *session)
 
 	while (may_take(session, callout_line_first(line))) {
 		session->question = callout_line_take(line);
-		session->canary = CANARY_NO_ANSWER;
+		session->canary = (struct callout_heard){ .answer = CANARY_NO_ANSWER };
 		session->code = 0;
 		/* its domain may be gone meanwhile, or have other primaries */
 		if (endpoint_of(session, session->question->domain) == NULL ||
@@ -402,6 +403,15 @@ void callout_session_retire(struct callout_session *session)
 		session_quit(session);
 }
 
+static void hear_canary(struct callout_session *session, const struct smtp_reply *reply)
+{
+	session->canary.answer = rcpt_answer_of_canary(reply);
+	session->canary.code = reply->code;
+	smtp_enhanced_format(&reply->enhanced, session->canary.xcode,
+			     sizeof(session->canary.xcode));
+	text_copy(session->canary.text, sizeof(session->canary.text), reply->text);
+}
+
 static void take_rcpt(struct callout_session *session, const struct smtp_reply *reply)
 {
 	const struct smtp_dialog *dialog = smtp_client_dialog(session->client);
@@ -412,7 +422,7 @@ static void take_rcpt(struct callout_session *session, const struct smtp_reply *
 
 	session->code = reply->code;
 	session->answer = rcpt_answer_read(reply, host);
-	session->canary = rcpt_answer_of_canary(reply);
+	hear_canary(session, reply);
 	if (reply->code >= 400) /* Postfix counts errors of both kinds */
 		session->refusals++;
 	if (reply->code >= 500)
@@ -472,7 +482,7 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 		session->phase = PHASE_RCPT;
 		if (reply->code >= 400) { /* that is about us: nobody's fault but ours */
 			session->code = reply->code;
-			session->canary = rcpt_answer_of_canary(reply);
+			hear_canary(session, reply);
 			give_up_session(session, HEALTH_OK, reply->code);
 		}
 		break;
@@ -484,7 +494,7 @@ static void reply_came(void *arg, const struct smtp_reply *reply)
 		/* RSET can't fail (RFC 5321 4.1.1.5): this is the answer to something else, and so
 		 * was the one taken for RCPT's */
 		if (reply->code >= 300) {
-			session->canary = CANARY_NO_ANSWER;
+			session->canary.answer = CANARY_NO_ANSWER;
 			give_up_session(session, HEALTH_PROTOCOL, 0);
 		} else {
 			step_done(session);

@@ -54,6 +54,11 @@ def test_a_primary_that_lost_its_users_is_sick(lab, refusal):
     assert "reason=canary-refused" in found
     status = daemon.status("lost.test")
     assert (status["state"], status["reason"]) == ("sick", "canary-refused")
+    # why: to the one who reads the log, and to the one who asks
+    line = daemon.wait_for_log(r"canary: recipient=<alice@lost\.test> .* text=.*").string
+    assert refusal.split()[-1] in line and "code=%s" % refusal[:3] in line
+    page = daemon.ctl("status", "lost.test")[1]
+    assert "refuses people it accepted lately" in page and "configured" in page
     for name in ("alice", "somebody"):
         reply = daemon.milter().rcpt("<%s@lost.test>" % name)
         assert (reply.code, reply.xcode) == (451, "4.3.0")
