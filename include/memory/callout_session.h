@@ -43,6 +43,7 @@ struct callout_line {
 	size_t queued;
 	struct callout_question *canaries; /* served before the queue, */
 	int64_t canary_from_ms;		   /* but not before this */
+	bool canary_refused;		   /* the last one that it said yes or no to */
 	struct loop_timer *timer;	   /* of the next canary's turn */
 	struct callout_session *sessions;
 	int64_t session_count;

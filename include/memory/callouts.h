@@ -58,6 +58,9 @@ typedef void (*callouts_canary_done)(void *arg, const char *domain, const char *
 bool callouts_ask_canary(struct callouts *callouts, const char *domain, const char *local,
 			 callouts_canary_done done, void *arg);
 
+/* The domain's primary refused the last canary that it said yes or no to, of whichever domain. */
+bool callouts_primary_refuses(struct callouts *callouts, const struct domain *domain);
+
 /* Who wants to hear what the questions show of a domain. Called after the answer was written down;
  * callouts_ask_canary() may be called from inside. */
 struct callouts_observer {

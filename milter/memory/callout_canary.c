@@ -56,6 +56,8 @@ void callout_canary_answer(struct callout_line *line, struct callout_question *q
 	struct recipient_question at_memory;
 
 	log_canary(line, question, heard);
+	if (heard->answer == CANARY_ACCEPTED || heard->answer == CANARY_REFUSED)
+		line->canary_refused = heard->answer == CANARY_REFUSED;
 	if (heard->answer == CANARY_ACCEPTED &&
 	    !callout_question_is_catch_all(callouts, question) &&
 	    callout_question_at_memory(callouts, question, &at_memory))
@@ -81,4 +83,12 @@ bool callouts_ask_canary(struct callouts *callouts, const char *domain, const ch
 	question->done_arg = arg;
 	callout_line_add(callout_line_get(callouts, endpoint_address(endpoint)), question);
 	return true;
+}
+
+bool callouts_primary_refuses(struct callouts *callouts, const struct domain *domain)
+{
+	const struct endpoint *endpoint = domain_endpoint_up(domain);
+
+	return endpoint != NULL &&
+	       callout_line_get(callouts, endpoint_address(endpoint))->canary_refused;
 }

@@ -388,6 +388,16 @@ static void doubt_ehlo_sick(struct entry *entry, struct domain *domain)
 	domain_doubt_refusals(domain, good > 0 && good <= now ? good : now - 3600);
 }
 
+/* The answer takes too long, which says nothing; unless it is for the many domains of a primary
+ * that has begun to refuse those it knew: then it waits for its turn. */
+static void late(struct entry *entry, struct domain *domain)
+{
+	if (callouts_primary_refuses(entry->owner->settings.callouts, domain))
+		loop_timer_start(entry->timer, PROOF_MS);
+	else
+		end_proof(entry, domain);
+}
+
 static void tick(void *arg)
 {
 	struct entry *entry = arg;
@@ -404,8 +414,8 @@ static void tick(void *arg)
 		domain_proved(domain);
 		if (domain_is_sick(domain))
 			domain_set_sick(domain, false);
-	} else if (entry->proving && entry->asking) { /* it took too long */
-		end_proof(entry, domain);
+	} else if (entry->proving && entry->asking) {
+		late(entry, domain);
 	} else if (state == DOMAIN_SICK && !domain_is_sick(domain) && !entry->proving) {
 		doubt_ehlo_sick(entry, domain);
 	} else if (state == DOMAIN_UNKNOWN && !entry->asking && !entry->proving) { /* asleep */

@@ -3,6 +3,7 @@
 # Canaries and the state "sick" (DESIGN section 3): a primary that refuses people it knew lately has
 # lost its users. Nothing is taken for it, nobody is refused, and what it said is forgotten.
 
+import re
 import time
 
 import pytest
@@ -244,6 +245,27 @@ def test_a_domain_that_comes_back_has_canaries_again(lab):
     before = sum(asked(server, name) for name in KNOWN)
     eventually(lambda: sum(asked(server, name) for name in KNOWN) > before, 20)
     assert "health: " not in daemon.log.text(mark)
+
+
+def test_many_domains_of_a_primary_that_returns_without_its_users(lab):
+    """One canary a second: the last ones wait for longer than a proof takes, and not in vain."""
+    server = lab.server("mx.host.test", recipients={"alice": "250 ok"})
+    names = ["d%d.test" % n for n in range(15)]
+    for name in names:
+        lab.dns.mx(name, (10, "mx.host.test"), (20, "mx2.example.net"))
+    daemon = lab.daemon({"probe": {"canary_interval": "1h"}}, domains=names)
+    for name in names:
+        daemon.wait_for_state(name, "up")
+    daemon.learn(*("alice@" + name for name in names))
+    server.stop()
+    for name in names:
+        daemon.wait_for_state(name, "down")
+    server.script.recipients = {}
+    mark = daemon.mark()
+    server.start()
+    for name in names:
+        daemon.wait_for_log(r"health: domain=%s state=sick was=down" % re.escape(name), 90, mark)
+    assert not re.search("health: .* state=up", daemon.log.text(mark))
 
 
 def test_none_asks_for_nobody(lab):
