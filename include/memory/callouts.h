@@ -43,6 +43,9 @@ void callouts_learn(struct callouts *callouts, const struct callout_request *req
  * is RECIPIENT_UNKNOWN; the question goes on in the background. Any thread but the loop. */
 enum recipient_status callouts_wait(struct callouts *callouts,
 				    const struct callout_request *request, int64_t until_ms);
+/* Those of the domain who got no answer lately may be asked about again at once: somebody who knows
+ * says that things have changed. Loop thread. */
+void callouts_forget_silences(struct callouts *callouts, const char *domain);
 /* Ends all waits, now and later: the program stops. Any thread. */
 void callouts_stop_waits(struct callouts *callouts);
 

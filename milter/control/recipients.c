@@ -310,6 +310,7 @@ void control_recipients_forget(struct control_call *call)
 			     "forget takes an address or @domain, such as jane@example.org");
 		return;
 	}
+	callouts_forget_silences(gate->callouts, subject.domain);
 	if (subject.entry.kind == RECIPIENT_ENTRY_CATCH_ALL) {
 		forget_page(call, &subject);
 		return;

@@ -3,6 +3,7 @@
  * Recipients that got no answer lately: they are left alone for a while. Loop thread only.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -25,6 +26,18 @@ void callout_silences_clear(struct callouts *callouts)
 	struct silence *item, *next;
 
 	HASH_ITER(hh, callouts->silences, item, next) {
+		HASH_DEL(callouts->silences, item);
+		free(item);
+	}
+}
+
+void callouts_forget_silences(struct callouts *callouts, const char *domain)
+{
+	struct silence *item, *next;
+
+	HASH_ITER(hh, callouts->silences, item, next) {
+		if (strcmp(strrchr(item->key, '@') + 1, domain) != 0)
+			continue;
 		HASH_DEL(callouts->silences, item);
 		free(item);
 	}

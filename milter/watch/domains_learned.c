@@ -216,7 +216,8 @@ static void remove_idle(struct domains *domains, enum domain_kind kind, size_t c
 	size_t found = 0;
 
 	for (domain = domains->all; domain != NULL; domain = domain->hh.next)
-		if (domain->kind == kind && domain->mails == 0 && !domain->mails_unsure)
+		if (domain->kind == kind && domain->mails == 0 && !domain->mails_unsure &&
+		    domain->state != DOMAIN_SICK)
 			idle[found++] =
 				(struct idle_domain){ domain, atomic_load(&domain->asked_ms) };
 	if (found > 0)

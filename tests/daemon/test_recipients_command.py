@@ -26,6 +26,8 @@ class World:
         self.server = lab.primary("mail.test", recipients={
             "alice": "250 ok", "control": "250 ok"})
         ini.setdefault("recipients", {}).setdefault("callout", False)
+        # those whom a list names serve as canaries, and are confirmed by that
+        ini.setdefault("probe", {})["canary"] = "none"
         self.daemon = lab.daemon(ini, domains=["mail.test", "xn--bcher-kva.test"])
         self.daemon.wait_for_state("mail.test", "up")
 
@@ -373,3 +375,18 @@ def test_wrong_usage_is_json_too(world, arguments):
     assert code == USAGE and parsed["error"]
     done = world.daemon.ctl_process(*arguments)
     assert done.returncode == USAGE and done.stdout == "" and "backupmxctl" in done.stderr
+
+
+def test_who_was_forgotten_is_asked_about_again_at_once(lab):
+    """Also one of whom nothing is known but that no answer came lately."""
+    server = lab.primary("silent.test", recipients={"anna": "550 5.7.1 not now"})
+    daemon = lab.daemon(domains=["silent.test"])
+    daemon.wait_for_state("silent.test", "up")
+    daemon.milter().rcpt("<anna@silent.test>")
+    daemon.wait_for_log(r"callout: recipient=<anna@silent\.test> verdict=none", 10)
+    server.script.recipients["anna"] = "250 ok"
+    daemon.milter().rcpt("<anna@silent.test>")
+    daemon.wait_for_log(r"declined: it got no answer lately", 10)
+    code, _, parsed = daemon.ctl("--json", "recipients", "forget", "anna@silent.test")
+    assert (code, parsed["forgotten"]) == (1, 0)
+    daemon.learn("anna@silent.test")
