@@ -134,6 +134,8 @@ struct recipient_clock domains_clock(struct domains *domains, const char *name);
 
 /* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
 struct endpoint *domain_endpoint_up(const struct domain *domain);
+/* The one of that set at this address, if it is up; NULL otherwise. */
+struct endpoint *domain_endpoint_up_at(const struct domain *domain, const struct ip_port *address);
 
 /* The name by which the endpoint is one of the domain's; "" for an address without a name. */
 const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint);

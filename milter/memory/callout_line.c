@@ -140,12 +140,15 @@ static void give_no_answer(struct callout_line *line, struct callout_question *q
 		callout_question_answer(line, question, nothing);
 }
 
+/* Another endpoint may have become the domain's best since the question was put: this one can
+ * answer all the same. */
 static bool open_session(struct callout_line *line, const struct callout_question *question)
 {
 	struct domain *domain = domains_find(line->callouts->domains, question->domain);
-	struct endpoint *endpoint = domain != NULL ? domain_endpoint_up(domain) : NULL;
+	struct endpoint *endpoint =
+		domain != NULL ? domain_endpoint_up_at(domain, &line->address) : NULL;
 
-	if (endpoint == NULL || !ip_port_equal(endpoint_address(endpoint), &line->address))
+	if (endpoint == NULL)
 		return false;
 	if (question->done == NULL && !callout_line_may_be_refused(line))
 		return false;

@@ -609,12 +609,27 @@ struct domain_view domain_view_now(const struct domain *domain, const struct ip 
 	return view;
 }
 
+static bool may_be_asked(const struct domain_member *member)
+{
+	const struct health *health = endpoint_health(member->endpoint);
+
+	return (member->sets & DOMAIN_SET_FORWARDING) && health->state == HEALTH_UP &&
+	       !health->no_route;
+}
+
 struct endpoint *domain_endpoint_up(const struct domain *domain)
 {
 	for (size_t i = 0; i < domain->member_count; i++)
-		if ((domain->members[i].sets & DOMAIN_SET_FORWARDING) &&
-		    endpoint_health(domain->members[i].endpoint)->state == HEALTH_UP &&
-		    !endpoint_health(domain->members[i].endpoint)->no_route)
+		if (may_be_asked(&domain->members[i]))
+			return domain->members[i].endpoint;
+	return NULL;
+}
+
+struct endpoint *domain_endpoint_up_at(const struct domain *domain, const struct ip_port *address)
+{
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (may_be_asked(&domain->members[i]) &&
+		    ip_port_equal(endpoint_address(domain->members[i].endpoint), address))
 			return domain->members[i].endpoint;
 	return NULL;
 }

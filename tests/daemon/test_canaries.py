@@ -403,3 +403,23 @@ def test_a_sick_primary_that_goes_away_is_down(lab):
     daemon.wait_for_state("away.test", "sick", 20)
     server.stop()
     daemon.wait_for_log(r"health: domain=away\.test state=down was=sick reason=refused", 20)
+
+
+def test_a_better_endpoint_comes_up_while_canaries_wait(lab):
+    """They wait for their turn at the host that was best when they were due: it is still one to ask.
+    Not to have been asked would end the proof that a returning primary owes."""
+    first = lab.server("mx1.wait.test", recipients=dict(KNOWN))
+    lab.server("mx2.wait.test", recipients=dict(KNOWN))
+    domains = ["wait%d.test" % n for n in range(6)]
+    for domain in domains:
+        lab.dns.mx(domain, (10, "mx1.wait.test"), (15, "mx2.wait.test"), (20, "mx2.example.net"))
+    first.stop()
+    daemon = lab.daemon({"probe": {"canary_interval": "1s"}}, domains=domains)
+    for domain in domains:
+        daemon.wait_for_state(domain, "up")
+        daemon.learn("alice@" + domain)
+    mark = daemon.mark()
+    first.start()
+    there = r"answer=accepted code=250 endpoint=\[%s\]" % re.escape(first.address)
+    eventually(lambda: len(daemon.log_lines(there, mark)) > 5, 40)
+    daemon.no_log(r"canary: .* answer=none")
