@@ -242,21 +242,6 @@ static int64_t regular_wait_ms(const struct entry *entry, const struct domain *d
 	return wait > 0 ? wait : 0;
 }
 
-static void schedule(struct entry *entry, const struct domain *domain)
-{
-	enum domain_state state = domain_view_now(domain, NULL).state;
-	const struct health_rules *rules = &domain_settings(domain)->probe.rules;
-
-	if (entry->asking) /* the answer will say when */
-		return;
-	if (domain_is_sick(domain))
-		loop_timer_start(entry->timer, rules->down_interval * 1000 * SICK_FACTOR);
-	else if (state == DOMAIN_UP)
-		loop_timer_start(entry->timer, regular_wait_ms(entry, domain));
-	else if (!entry->proving)
-		loop_timer_stop(entry->timer);
-}
-
 /* As soon as may be, and not more often than at fast_interval. */
 static void schedule_soon(struct entry *entry, const struct domain *domain)
 {
@@ -264,6 +249,24 @@ static void schedule_soon(struct entry *entry, const struct domain *domain)
 
 	if (!entry->asking)
 		loop_timer_start(entry->timer, entry->asked_ms == 0 || wait < 0 ? 0 : wait);
+}
+
+static void schedule(struct entry *entry, const struct domain *domain)
+{
+	bool suspects = entry->canary.refusals > 0 || entry->canary.laters > 0;
+	enum domain_state state = domain_view_now(domain, NULL).state;
+	const struct health_rules *rules = &domain_settings(domain)->probe.rules;
+
+	if (entry->asking) /* the answer will say when */
+		return;
+	if (domain_is_sick(domain))
+		loop_timer_start(entry->timer, rules->down_interval * 1000 * SICK_FACTOR);
+	else if (state == DOMAIN_UP && suspects) /* also when a reload comes in between */
+		schedule_soon(entry, domain);
+	else if (state == DOMAIN_UP)
+		loop_timer_start(entry->timer, regular_wait_ms(entry, domain));
+	else if (!entry->proving)
+		loop_timer_stop(entry->timer);
 }
 
 /* ---- answers ---- */

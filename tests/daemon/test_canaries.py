@@ -167,6 +167,18 @@ def test_a_primary_that_returns_and_hangs_at_rcpt_is_up_in_the_end(lab):
     daemon.wait_for_state("hang.test", "up", 25)
 
 
+def test_reloads_dont_put_off_a_second_opinion(lab):
+    server, daemon = learned(lab, "hups.test", {"probe": {"canary_interval": "1h"}})
+    everybody(server, NOBODY)
+    mark = daemon.mark()
+    daemon.milter().rcpt("<nobody@hups.test>")      # the control is refused: that calls for one
+    daemon.wait_for_log(r"canary: .* answer=refused", 15, mark)
+    for _ in range(20):
+        daemon.hup()
+        time.sleep(0.3)
+    daemon.wait_for_log(r"health: domain=hups\.test state=sick", 15, mark)
+
+
 def test_those_of_a_list_can_be_canaries(lab, tmp_path):
     """Where a list names everybody, nobody is learned by asking."""
     path = tmp_path / "people"
