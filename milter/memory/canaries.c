@@ -362,6 +362,7 @@ static void ask(struct entry *entry, struct domain *domain)
 	struct canary_time time = time_of(domain);
 	const struct canary_bird *bird;
 
+	entry->asked_ms = loop_now_ms(); /* also in vain: another try is not for now */
 	fill_places(entry, domain);
 	bird = canary_next(&entry->canary, &time, entry->proving);
 	if (bird == NULL) {
@@ -371,7 +372,6 @@ static void ask(struct entry *entry, struct domain *domain)
 	entry->asking = callouts_ask_canary(canaries->settings.callouts, entry->domain, bird->local,
 					    answered, canaries);
 	if (entry->asking) {
-		entry->asked_ms = loop_now_ms();
 		entry->proof_asked++;
 		if (entry->proving)
 			loop_timer_start(entry->timer, PROOF_MS);
