@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "io/clock.h"
 
 #define LAG_TICK_MS	    250
 #define LAG_WORTH_NOTICE_MS 500
@@ -50,22 +51,17 @@ struct loop_timer {
 	void *arg;
 };
 
-static int64_t clock_ms(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t loop_now_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_now_ms();
 }
 
 int64_t loop_wall_seconds(void)
 {
-	return clock_ms(CLOCK_REALTIME) / 1000;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
 }
 
 static struct posted *take_posted(struct loop *loop)

@@ -10,11 +10,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/clock.h"
 
 #define QUEUE_MAX     200000
 #define CHUNK	      5000 /* of one transaction: a failure takes no more than this with it */
@@ -54,14 +54,6 @@ struct writer {
 	atomic_bool overflowing; /* said already */
 	atomic_ullong losses;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Recipients and senders come from outside, in any number, and can be learned again. The rest is
  * our own state: few records, never dropped. */
@@ -173,7 +165,7 @@ static void note_failure(struct writer *writer, int result, bool learned)
 	writer->failing = true;
 	writer->failing_learned |= learned;
 	atomic_fetch_add(&writer->losses, learned);
-	writer->failed_at_ms = now_ms();
+	writer->failed_at_ms = clock_now_ms();
 }
 
 /* A full map refuses what is new and takes what only changes: it isn't over with the first success.
@@ -181,7 +173,7 @@ static void note_failure(struct writer *writer, int result, bool learned)
 static void note_success(struct writer *writer, bool learned)
 {
 	if (!writer->failing || (writer->failing_learned && !learned) ||
-	    now_ms() - writer->failed_at_ms < STEADY_MS)
+	    clock_now_ms() - writer->failed_at_ms < STEADY_MS)
 		return;
 	log_notice("store: writing works again");
 	writer->failing = false;
@@ -220,7 +212,7 @@ static struct queued *batch_take(struct writer *writer)
 
 	writer->writing = writer->queue;
 	writer->queue = NULL;
-	if (writer->kept == NULL || (!writer->stop && now_ms() < writer->retry_due_ms))
+	if (writer->kept == NULL || (!writer->stop && clock_now_ms() < writer->retry_due_ms))
 		return writer->writing;
 	HASH_ITER(hh, writer->kept, item, next) {
 		HASH_DEL(writer->kept, item);
@@ -250,7 +242,7 @@ static void keep_failed_state(struct writer *writer)
 			continue;
 		HASH_DEL(writer->writing, item);
 		HASH_ADD(hh, writer->kept, key, item->key_length, item);
-		writer->retry_due_ms = now_ms() + RETRY_MS;
+		writer->retry_due_ms = clock_now_ms() + RETRY_MS;
 	}
 }
 
@@ -276,14 +268,14 @@ static void chore_do(struct writer *writer)
 	void *arg = writer->chore_arg;
 	int64_t pause_ms;
 
-	if (chore == NULL || writer->stop || now_ms() < writer->chore_due_ms)
+	if (chore == NULL || writer->stop || clock_now_ms() < writer->chore_due_ms)
 		return;
 	writer->chore_runs = true;
 	pthread_mutex_unlock(&writer->lock);
 	pause_ms = chore(arg);
 	pthread_mutex_lock(&writer->lock);
 	writer->chore_runs = false;
-	writer->chore_due_ms = now_ms() + pause_ms;
+	writer->chore_due_ms = clock_now_ms() + pause_ms;
 	pthread_cond_broadcast(&writer->settled);
 }
 
@@ -299,15 +291,13 @@ static int64_t due_ms(const struct writer *writer)
 
 static void work_wait(struct writer *writer)
 {
-	while (writer->queue == NULL && !writer->stop && now_ms() < due_ms(writer)) {
+	while (writer->queue == NULL && !writer->stop && clock_now_ms() < due_ms(writer)) {
 		int64_t due = due_ms(writer);
-		struct timespec deadline = { .tv_sec = (time_t)(due / 1000),
-					     .tv_nsec = (long)(due % 1000) * 1000000 };
 
 		if (due == NO_CHORE_SOON)
 			pthread_cond_wait(&writer->wake, &writer->lock);
 		else
-			pthread_cond_timedwait(&writer->wake, &writer->lock, &deadline);
+			clock_cond_wait(&writer->wake, &writer->lock, due);
 	}
 }
 
@@ -330,14 +320,10 @@ static void *writer_main(void *arg)
 struct writer *writer_start(struct store *store)
 {
 	struct writer *writer = memory_alloc(sizeof(*writer));
-	pthread_condattr_t monotonic;
 
 	writer->store = store;
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&writer->wake);
 	pthread_cond_init(&writer->settled, NULL);
 	if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
 		abort();

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "memory/callout_session.h"
 
 #define CLIENTS_MAX 10000
@@ -338,16 +338,13 @@ enum recipient_status callouts_wait(struct callouts *callouts,
 				    const struct callout_request *request, int64_t until_ms)
 {
 	struct callout_waiter *waiter = memory_alloc(sizeof(*waiter));
-	struct timespec deadline = { .tv_sec = (time_t)(until_ms / 1000),
-				     .tv_nsec = (long)(until_ms % 1000) * 1000000 };
 	enum recipient_status status = RECIPIENT_UNKNOWN;
 	bool over = false;
 
 	post(callouts, request, waiter);
 	pthread_mutex_lock(&callouts->wait_lock);
 	while (!waiter->done && !over && !callouts->stopping)
-		over = pthread_cond_timedwait(&callouts->answered, &callouts->wait_lock,
-					      &deadline) != 0;
+		over = !clock_cond_wait(&callouts->answered, &callouts->wait_lock, until_ms);
 	if (waiter->done) {
 		status = waiter->status;
 		free(waiter);
@@ -373,7 +370,6 @@ struct callouts *callouts_new(struct services *services, struct domains *domains
 			      struct config *config)
 {
 	struct callouts *callouts = memory_alloc(sizeof(*callouts));
-	pthread_condattr_t monotonic;
 
 	callouts->services = services;
 	callouts->domains = domains;
@@ -382,10 +378,7 @@ struct callouts *callouts_new(struct services *services, struct domains *domains
 	callouts->config = config_get(config);
 	callout_reasks_init(callouts);
 	pthread_mutex_init(&callouts->wait_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&callouts->answered, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&callouts->answered);
 	return callouts;
 }
 

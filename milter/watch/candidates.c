@@ -8,13 +8,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "core/budget.h"
 #include "core/learned.h"
+#include "io/clock.h"
 
 #define REFUSED_MAX	   10000
 #define MINUTE_MS	   60000
@@ -57,16 +57,12 @@ struct call {
 struct candidates *candidates_new(struct services *services, candidate_proved proved, void *arg)
 {
 	struct candidates *candidates = memory_alloc(sizeof(*candidates));
-	pthread_condattr_t monotonic;
 
 	candidates->services = services;
 	candidates->proved = proved;
 	candidates->arg = arg;
 	pthread_mutex_init(&candidates->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&candidates->settled, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&candidates->settled);
 	return candidates;
 }
 
@@ -244,8 +240,6 @@ bool candidates_consider(struct candidates *candidates, const char *name, const 
 
 void candidates_wait(struct candidates *candidates, const char *name, int64_t until_ms)
 {
-	struct timespec deadline = { .tv_sec = (time_t)(until_ms / 1000),
-				     .tv_nsec = (long)(until_ms % 1000) * 1000000 };
 	const struct candidate *candidate;
 	int64_t begun_ms = loop_now_ms();
 	bool over = false;
@@ -253,8 +247,7 @@ void candidates_wait(struct candidates *candidates, const char *name, int64_t un
 	pthread_mutex_lock(&candidates->lock);
 	while (!over && !candidates->stopping && (candidate = find(candidates, name)) != NULL &&
 	       candidate->pending)
-		over = pthread_cond_timedwait(&candidates->settled, &candidates->lock, &deadline) !=
-		       0;
+		over = !clock_cond_wait(&candidates->settled, &candidates->lock, until_ms);
 	note_wait(candidates, find(candidates, name) != NULL, begun_ms);
 	pthread_mutex_unlock(&candidates->lock);
 }

@@ -7,11 +7,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "watch/domain.h"
 #include "watch/next_hop.h"
 
@@ -247,17 +247,13 @@ struct domains *domains_new(struct services *services, struct config *config,
 			    const struct domains_listener *listener)
 {
 	struct domains *domains = memory_alloc(sizeof(*domains));
-	pthread_condattr_t monotonic;
 
 	domains->services = services;
 	domains->listener = *listener;
 	domains->endpoints = endpoints_new(services, domain_endpoint_sampled);
 	pthread_rwlock_init(&domains->lock, NULL);
 	pthread_mutex_init(&domains->wait_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&domains->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&domains->changed);
 	domains->candidates = candidates_new(services, domains_learn, domains);
 	domains->round_timer = loop_timer_new(services->loop, look_after_some, domains);
 	loop_timer_start(domains->round_timer, SAVE_EVERY_MS / ROUNDS);
@@ -462,15 +458,8 @@ struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t
 	};
 }
 
-static struct timespec deadline_at(int64_t milliseconds)
-{
-	return (struct timespec){ .tv_sec = (time_t)(milliseconds / 1000),
-				  .tv_nsec = (long)(milliseconds % 1000) * 1000000 };
-}
-
 void domains_wait(struct domains *domains, const char *name, int64_t until_ms)
 {
-	struct timespec deadline = deadline_at(until_ms);
 	struct domain_view view;
 	uint64_t seen;
 	bool over = false;
@@ -484,8 +473,7 @@ void domains_wait(struct domains *domains, const char *name, int64_t until_ms)
 			return;
 		pthread_mutex_lock(&domains->wait_lock);
 		while (!over && domains->generation == seen && !domains->stopping)
-			over = pthread_cond_timedwait(&domains->changed, &domains->wait_lock,
-						      &deadline) != 0;
+			over = !clock_cond_wait(&domains->changed, &domains->wait_lock, until_ms);
 		pthread_mutex_unlock(&domains->wait_lock);
 	}
 }
