@@ -9,6 +9,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/text.h"
 #include "core/budget.h"
 #include "core/smtp_reply.h"
 #include "memory/callouts.h"
@@ -108,6 +109,12 @@ bool callout_line_may_be_refused(const struct callout_line *line);
 void callout_line_refused(struct callout_line *line, bool is_canary);
 
 /* ---- callouts.c, for the others ---- */
+
+/* A question that is nowhere yet, without a key. */
+struct callout_question *callout_question_new(const char *domain, const char *local, bool is_ascii);
+/* Begins its line in the log: "KIND: recipient=<...>". */
+void callout_log_begin(struct text *text, const char *kind,
+		       const struct callout_question *question);
 
 /* Writes down the answer, tells who waits, frees the question. */
 void callout_question_answer(struct callout_line *line, struct callout_question *question,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "memory/callout_session.h"
 
@@ -26,15 +25,11 @@ static const char *answer_name(enum canary_answer answer)
 static void log_canary(const struct callout_line *line, const struct callout_question *question,
 		       const struct callout_heard *heard)
 {
-	char recipient[CALLOUT_KEY_MAX + 2];
 	char endpoint[IP_TEXT_MAX];
 	char line_text[2048];
-	TEXT_ON(name, recipient);
 	TEXT_ON(text, line_text);
 
-	text_add_format(&name, "<%s@%s>", question->local, question->domain);
-	text_add(&text, "canary: ");
-	text_add_pair(&text, "recipient", recipient);
+	callout_log_begin(&text, "canary", question);
 	text_add_pair(&text, "answer", answer_name(heard->answer));
 	if (heard->code != 0)
 		text_add_format(&text, " code=%d", heard->code);
@@ -75,10 +70,7 @@ bool callouts_ask_canary(struct callouts *callouts, const char *domain, const ch
 
 	if (endpoint == NULL)
 		return false;
-	question = memory_alloc(sizeof(*question));
-	text_copy(question->domain, sizeof(question->domain), domain);
-	text_copy(question->local, sizeof(question->local), local);
-	question->is_ascii = text_is_ascii(local);
+	question = callout_question_new(domain, local, text_is_ascii(local));
 	question->done = done;
 	question->done_arg = arg;
 	callout_line_add(callout_line_get(callouts, endpoint_address(endpoint)), question);

@@ -33,12 +33,10 @@ static void drop(struct callouts *callouts, struct pending *pending)
 
 static void start_question(struct callout_line *line, const struct pending *pending)
 {
-	struct callout_question *question = memory_alloc(sizeof(*question));
+	struct callout_question *question =
+		callout_question_new(pending->domain, pending->local, pending->is_ascii);
 
 	text_copy(question->key, sizeof(question->key), pending->key);
-	text_copy(question->domain, sizeof(question->domain), pending->domain);
-	text_copy(question->local, sizeof(question->local), pending->local);
-	question->is_ascii = pending->is_ascii;
 	HASH_ADD_STR(line->callouts->questions, key, question);
 	callout_line_add(line, question);
 	callout_line_serve_soon(line); /* not now: an answer would change what we are looking at */

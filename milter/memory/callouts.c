@@ -106,18 +106,34 @@ bool callout_question_at_memory(struct callouts *callouts, const struct callout_
 	return true;
 }
 
+struct callout_question *callout_question_new(const char *domain, const char *local, bool is_ascii)
+{
+	struct callout_question *question = memory_alloc(sizeof(*question));
+
+	text_copy(question->domain, sizeof(question->domain), domain);
+	text_copy(question->local, sizeof(question->local), local);
+	question->is_ascii = is_ascii;
+	return question;
+}
+
+void callout_log_begin(struct text *text, const char *kind, const struct callout_question *question)
+{
+	char recipient[CALLOUT_KEY_MAX + 2];
+	TEXT_ON(name, recipient);
+
+	text_add_format(&name, "<%s@%s>", question->local, question->domain);
+	text_add_format(text, "%s: ", kind);
+	text_add_pair(text, "recipient", recipient);
+}
+
 static void log_answer(const struct callout_line *line, const struct callout_question *question,
 		       const struct callout_answer *answer)
 {
-	char recipient[CALLOUT_KEY_MAX + 2];
 	char endpoint[IP_TEXT_MAX];
 	char line_text[1024];
-	TEXT_ON(name, recipient);
 	TEXT_ON(text, line_text);
 
-	text_add_format(&name, "<%s@%s>", question->local, question->domain);
-	text_add(&text, "callout: ");
-	text_add_pair(&text, "recipient", recipient);
+	callout_log_begin(&text, "callout", question);
 	text_add_pair(&text, "verdict",
 		      answer->catch_all ? "catch-all" : rcpt_verdict_name(answer->verdict));
 	if (answer->code != 0)
@@ -254,12 +270,10 @@ static void decline(struct asked *asked, const char *why)
 static void question_start(struct asked *asked, const char *key, struct callout_line *line)
 {
 	struct callouts *callouts = asked->callouts;
-	struct callout_question *question = memory_alloc(sizeof(*question));
+	struct callout_question *question =
+		callout_question_new(asked->domain, asked->local, asked->is_ascii);
 
 	text_copy(question->key, sizeof(question->key), key);
-	text_copy(question->domain, sizeof(question->domain), asked->domain);
-	text_copy(question->local, sizeof(question->local), asked->local);
-	question->is_ascii = asked->is_ascii;
 	if (asked->waiter != NULL)
 		LL_PREPEND(question->waiters, asked->waiter);
 	HASH_ADD_STR(callouts->questions, key, question);
