@@ -91,6 +91,8 @@ struct domains {
 	struct endpoints *endpoints;
 	struct domains_listener listener;
 	struct domains_prover prover; /* its functions are NULL until there is one */
+	struct domains_watcher watchers[DOMAINS_WATCHERS_MAX];
+	size_t watcher_count;
 	struct loop_timer *round_timer;
 	unsigned round;
 	struct domain *all;	   /* changed by the loop under `lock` for writing */

@@ -66,6 +66,29 @@ struct domains_prover {
 	void *arg;
 };
 
+/* A domain has come into another state. */
+struct domain_change {
+	enum domain_state state, was;	  /* by which is decided */
+	enum domain_state seen, seen_was; /* what our probes and canaries say: the same, unless it
+					     was forced */
+	enum health_reason reason;
+	int64_t at;	     /* seconds since 1970 */
+	int64_t after;	     /* how many seconds it was what it was before; 0: not known */
+	int64_t began;	     /* when the first of the probes began that led to this; 0: not known */
+	unsigned long mails; /* taken while it was away, and not flushed yet */
+};
+
+/* Who hears, on the loop, of each change, after it is in force. The domain must not be freed or
+ * changed in there. */
+struct domains_watcher {
+	void (*changed)(void *arg, const struct domain *domain, const struct domain_change *change);
+	/* It is no domain of ours any more (the program doesn't stop: then nobody is told). NULL:
+	 * no matter. */
+	void (*gone)(void *arg, const char *domain);
+	void *arg;
+};
+#define DOMAINS_WATCHERS_MAX 4
+
 struct domains *domains_new(struct services *services, struct config *config,
 			    const struct domains_listener *listener);
 void domains_free(struct domains *domains);
@@ -119,6 +142,9 @@ struct domain *domain_next(struct domain *domain); /* NULL at the end; sorted by
 const char *domain_name(const struct domain *domain);
 const struct config_domain *domain_settings(const struct domain *domain);
 struct domain_view domain_view_now(const struct domain *domain, const struct ip *client);
+
+/* At most DOMAINS_WATCHERS_MAX; it is copied. */
+void domains_watch(struct domains *domains, const struct domains_watcher *watcher);
 
 /* At most one prover; it hears of the domains that are there already at once. */
 void domains_set_prover(struct domains *domains, const struct domains_prover *prover);

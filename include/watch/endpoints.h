@@ -43,7 +43,10 @@ void endpoint_saw_answer(struct endpoint *endpoint);
 
 const struct ip_port *endpoint_address(const struct endpoint *endpoint);
 const struct health *endpoint_health(const struct endpoint *endpoint);
-int64_t endpoint_since(const struct endpoint *endpoint);      /* seconds since 1970 */
+int64_t endpoint_since(const struct endpoint *endpoint); /* seconds since 1970 */
+/* When the probe began that was the first of those in a row which made the state what it is, or
+ * speak against it now; seconds since 1970, 0: not since this start. */
+int64_t endpoint_turned(const struct endpoint *endpoint);
 int64_t endpoint_last_probe(const struct endpoint *endpoint); /* seconds since 1970; 0: not yet */
 
 #endif

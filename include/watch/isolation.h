@@ -49,6 +49,11 @@ enum isolation_verdict isolation_watch_judge(struct isolation_watch *watch,
 /* An endpoint has answered. Calls the listener. */
 void isolation_watch_answered(struct isolation_watch *watch);
 
+/* Who hears of each change of the flag, and may not call the watch from there. There are at most
+ * two; they are told until the watch is freed. */
+typedef void (*isolation_observer)(void *arg, bool on);
+void isolation_watch_observe(struct isolation_watch *watch, isolation_observer observer, void *arg);
+
 bool isolation_watch_is_on(const struct isolation_watch *watch);
 /* The flag is up, and nothing may go down by it. */
 bool isolation_watch_freezes(const struct isolation_watch *watch);

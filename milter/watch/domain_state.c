@@ -164,6 +164,34 @@ static void tell_listener(const struct domain *domain, enum domain_state was)
 		listener->recovered(listener->arg, domain->name, domain->mails);
 }
 
+/* The first of those probes that made the domain what it is now: of the last endpoint that failed,
+ * or of the first that answered. */
+static int64_t change_began(const struct domain *domain)
+{
+	bool up = domain->state == DOMAIN_UP;
+	int64_t began = 0;
+
+	for (size_t i = 0; i < domain->member_count; i++) {
+		const struct endpoint *endpoint = domain->members[i].endpoint;
+		int64_t turned = endpoint_turned(endpoint);
+
+		if (!(domain->members[i].sets & DOMAIN_SET_FORWARDING) || turned == 0 ||
+		    (endpoint_health(endpoint)->state == HEALTH_UP) != up)
+			continue;
+		if (began == 0 || (up ? turned < began : turned > began))
+			began = turned;
+	}
+	return began;
+}
+
+static void tell_watchers(const struct domain *domain, const struct domain_change *change)
+{
+	const struct domains *domains = domain->owner;
+
+	for (size_t i = 0; i < domains->watcher_count; i++)
+		domains->watchers[i].changed(domains->watchers[i].arg, domain, change);
+}
+
 void domain_tell_prover(struct domain *domain)
 {
 	const struct domains_prover *prover = &domain->owner->prover;
@@ -190,6 +218,14 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	enum domain_state was = domain->state;
 	int64_t now = loop_wall_seconds();
 	int64_t after = domain->since > 0 && now > domain->since ? now - domain->since : 0;
+	struct domain_change change = { .state = state,
+					.was = was,
+					.seen = state,
+					.seen_was = was,
+					.reason = reason,
+					.at = now,
+					.after = after,
+					.mails = domain->mails };
 
 	domain->state = state;
 	domain->reason = reason;
@@ -206,6 +242,8 @@ static void change_state(struct domain *domain, enum domain_state state, enum he
 	domain_publish(domain);
 	tell_listener(domain, was);
 	domain_tell_prover(domain);
+	change.began = change_began(domain);
+	tell_watchers(domain, &change);
 }
 
 /* In each set the best one up leads; while none is up, all do. */

@@ -5,6 +5,7 @@
  */
 #include "watch/domains.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,9 @@ void domain_remove(struct domain *domain, bool keep)
 
 	if (domains->prover.gone != NULL)
 		domains->prover.gone(domains->prover.arg, domain);
+	for (size_t i = 0; i < domains->watcher_count; i++)
+		if (domains->watchers[i].gone != NULL)
+			domains->watchers[i].gone(domains->watchers[i].arg, domain->name);
 	if (keep)
 		domain_record_save(domain);
 	else
@@ -260,6 +264,12 @@ struct domains *domains_new(struct services *services, struct config *config,
 	domains_configure(domains, config);
 	domains_restore_subdomains(domains, SUBDOMAINS_MAX);
 	return domains;
+}
+
+void domains_watch(struct domains *domains, const struct domains_watcher *watcher)
+{
+	assert(domains->watcher_count < DOMAINS_WATCHERS_MAX);
+	domains->watchers[domains->watcher_count++] = *watcher;
 }
 
 void domains_set_prover(struct domains *domains, const struct domains_prover *prover)

@@ -40,6 +40,7 @@ struct endpoint {
 	size_t leading; /* users that it leads */
 	struct health health;
 	int64_t since;	    /* of the state, seconds since 1970 */
+	int64_t turned;	    /* see endpoint_turned() */
 	int64_t last_probe; /* its end, seconds since 1970 */
 	int64_t began_ms;   /* the last sample's beginning: intervals run from start to start */
 	bool probed;	    /* since this start */
@@ -230,6 +231,7 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 {
 	struct user rules = merged_rules(endpoint);
 	enum health_state was = endpoint->health.state;
+	bool was_sure = endpoint->health.streak == 0;
 	int64_t now = loop_wall_seconds();
 	bool changed;
 
@@ -238,7 +240,8 @@ static void take_sample(struct endpoint *endpoint, enum health_reason result)
 			    "ourselves; if it is another host, one of us needs another name",
 			    endpoint->label);
 	changed = health_feed(&endpoint->health, &rules.rules, result);
-
+	if (was_sure && (changed || endpoint->health.streak > 0))
+		endpoint->turned = now - (loop_now_ms() - endpoint->began_ms) / 1000;
 	endpoint->last_probe = now;
 	endpoint->probed = true;
 	if (changed) {
@@ -579,6 +582,11 @@ const struct health *endpoint_health(const struct endpoint *endpoint)
 int64_t endpoint_since(const struct endpoint *endpoint)
 {
 	return endpoint->since;
+}
+
+int64_t endpoint_turned(const struct endpoint *endpoint)
+{
+	return endpoint->turned;
 }
 
 int64_t endpoint_last_probe(const struct endpoint *endpoint)

@@ -5,6 +5,7 @@
  */
 #include "watch/isolation.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "base/memory.h"
 #include "watch/lookup.h"
 
+#define OBSERVERS_MAX  2
 #define CONNECT_MAX_MS 5000
 #define TICK_MS	       1000 /* while something is held */
 #define HOLD_MARGIN_MS 5000 /* for what is late besides the timeouts */
@@ -27,6 +29,11 @@ struct isolation_watch {
 	struct config *config;
 	struct isolation rule;
 	struct isolation_listener listener;
+	struct {
+		isolation_observer tell;
+		void *arg;
+	} observers[OBSERVERS_MAX];
+	size_t observer_count;
 	struct loop_timer *timer; /* of the next round, or the next look at what is held */
 	struct mxset hosts;	  /* the references; preference is the index of the key's list */
 	struct lookup *lookup;
@@ -52,10 +59,17 @@ static unsigned endpoints_total(const struct isolation_watch *watch)
 	return watch->listener.endpoints != NULL ? watch->listener.endpoints->total : 0;
 }
 
+static void tell_observers(const struct isolation_watch *watch)
+{
+	for (size_t i = 0; i < watch->observer_count; i++)
+		watch->observers[i].tell(watch->observers[i].arg, watch->rule.on);
+}
+
 static void say_on(const struct isolation_watch *watch)
 {
 	log_notice("isolated: state=on endpoints=%u/%u references=0/%zu",
 		   endpoints_answering(watch), endpoints_total(watch), watch->rule.references);
+	tell_observers(watch);
 }
 
 static void say_off(const struct isolation_watch *watch, unsigned references)
@@ -64,6 +78,7 @@ static void say_off(const struct isolation_watch *watch, unsigned references)
 		   (long long)((loop_now_ms() - watch->rule.since_ms) / 1000),
 		   endpoints_answering(watch), endpoints_total(watch), references,
 		   watch->rule.references);
+	tell_observers(watch);
 }
 
 /* ---- what follows ---- */
@@ -355,6 +370,13 @@ void isolation_watch_listen(struct isolation_watch *watch,
 			    const struct isolation_listener *listener)
 {
 	watch->listener = listener != NULL ? *listener : (struct isolation_listener){ .arg = NULL };
+}
+
+void isolation_watch_observe(struct isolation_watch *watch, isolation_observer observer, void *arg)
+{
+	assert(watch->observer_count < OBSERVERS_MAX);
+	watch->observers[watch->observer_count].tell = observer;
+	watch->observers[watch->observer_count++].arg = arg;
 }
 
 /* ---- questions ---- */
