@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "conf/config.h"
+#include "core/stats.h"
 #include "memory/callouts.h"
 #include "memory/recipients.h"
 #include "memory/senders.h"
@@ -21,6 +22,7 @@ struct gate {
 	struct recipients *recipients;
 	struct callouts *callouts;
 	struct senders *senders;
+	struct stats *stats;
 	pthread_mutex_t lock; /* of what follows */
 	struct config *config;
 	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours, for the tag */

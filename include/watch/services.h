@@ -10,6 +10,7 @@
 #include "watch/identity.h"
 
 struct isolation_watch;
+struct stats;
 
 struct services {
 	struct loop *loop;
@@ -17,6 +18,7 @@ struct services {
 	struct smtp_clients *clients;
 	struct writer *writer;
 	struct isolation_watch *isolation;
+	struct stats *stats; /* core/stats.h: any thread */
 	struct identity identity;
 };
 

@@ -41,6 +41,7 @@ struct daemon {
 	int lock;
 	bool crashed; /* the instance before did */
 	struct services services;
+	struct stats stats;
 	struct tls *tls;
 	struct store *store;
 	struct secret secret;
@@ -227,6 +228,7 @@ bool daemon_reload(struct daemon *daemon, bool force, struct config_errors *erro
 		else
 			log_notice("reload: result=ok domains=%zu", fresh->domain_count);
 	}
+	stats_note_reload(&daemon->stats, fresh != NULL);
 	process_notify("READY=1");
 	return fresh != NULL;
 }
@@ -399,6 +401,8 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 	daemon->options = *options;
 	daemon->config = config;
 	daemon->started = config_get(config);
+	stats_init(&daemon->stats, loop_wall_seconds());
+	daemon->services.stats = daemon->gate.stats = &daemon->stats;
 	use_log_settings(daemon);
 	process_raise_limits();
 	*exit_code = start_lock(daemon);
