@@ -69,8 +69,11 @@ struct domain {
 	enum health_reason reason;
 	int64_t since;
 	int64_t recovered;
-	int64_t up_seconds;    /* observed up, until up_started_ms */
-	int64_t up_started_ms; /* 0: not up now */
+	int64_t up_seconds;	   /* observed up, until up_started_ms */
+	int64_t up_started_ms;	   /* 0: not up now */
+	bool in_outage;		   /* down or sick, and looked at */
+	int64_t outage_ms;	   /* since the start of the process, until outage_started_ms */
+	int64_t outage_started_ms; /* of a clock that stands still while we are isolated */
 	bool senders_up;
 	bool sick; /* its primary refuses those it knew, whenever it answers */
 	enum domain_proof proof;

@@ -138,6 +138,8 @@ struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t
 struct domain *domains_find(struct domains *domains, const char *name);
 struct domain *domains_first(struct domains *domains);
 struct domain *domain_next(struct domain *domain); /* NULL at the end; sorted by name */
+/* The same in no order, which costs nothing to begin with. */
+struct domain *domains_any(struct domains *domains);
 
 const char *domain_name(const struct domain *domain);
 const struct config_domain *domain_settings(const struct domain *domain);
@@ -176,6 +178,9 @@ struct domain_member {
 };
 size_t domain_member_count(const struct domain *domain);
 struct domain_member domain_member(const struct domain *domain, size_t i);
+/* How long it was down or sick, by what probes and canaries said, since the process started; the
+ * time in which this host was isolated isn't counted. */
+int64_t domain_outage_ms(const struct domain *domain);
 unsigned long domain_verdicts(const struct domain *domain, enum decision_action action);
 unsigned long domain_mails_waiting(const struct domain *domain);
 void domain_flushed(struct domain *domain); /* its mail has been flushed: count anew */

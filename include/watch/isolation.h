@@ -55,6 +55,8 @@ typedef void (*isolation_observer)(void *arg, bool on);
 void isolation_watch_observe(struct isolation_watch *watch, isolation_observer observer, void *arg);
 
 bool isolation_watch_is_on(const struct isolation_watch *watch);
+/* How long the flag was up so far, all times together. */
+int64_t isolation_watch_lasted_ms(const struct isolation_watch *watch);
 /* The flag is up, and nothing may go down by it. */
 bool isolation_watch_freezes(const struct isolation_watch *watch);
 

@@ -127,6 +127,34 @@ static void up_clock_switch(struct domain *domain, bool up)
 	domain->up_started_ms = up ? loop_now_ms() : 0;
 }
 
+static bool is_outage(enum domain_state state)
+{
+	return state == DOMAIN_DOWN || state == DOMAIN_SICK;
+}
+
+/* What passes while this host is cut off itself is no primary's fault. */
+static int64_t connected_now_ms(const struct domain *domain)
+{
+	return loop_now_ms() - isolation_watch_lasted_ms(domain->owner->services->isolation);
+}
+
+int64_t domain_outage_ms(const struct domain *domain)
+{
+	return domain->outage_ms +
+	       (domain->in_outage ? connected_now_ms(domain) - domain->outage_started_ms : 0);
+}
+
+static void outage_clock_switch(struct domain *domain)
+{
+	bool in_outage = is_outage(domain->state) && !domain->asleep;
+
+	if (in_outage == domain->in_outage)
+		return;
+	domain->outage_ms = domain_outage_ms(domain);
+	domain->outage_started_ms = connected_now_ms(domain);
+	domain->in_outage = in_outage;
+}
+
 static void log_change(const struct domain *domain, enum domain_state was,
 		       const struct tally *tally, int64_t after)
 {
@@ -146,11 +174,6 @@ static void log_change(const struct domain *domain, enum domain_state was,
 	text_add_format(&text, " endpoints=%u/%u after=%llds", tally->up, tally->total,
 			(long long)after);
 	log_line(not_backup ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s", line);
-}
-
-static bool is_outage(enum domain_state state)
-{
-	return state == DOMAIN_DOWN || state == DOMAIN_SICK;
 }
 
 /* Mail may wait in the MTA's queue for this domain. */
@@ -369,6 +392,7 @@ void domain_publish(struct domain *domain)
 	struct domains *domains = domain->owner;
 	struct domain_published *published = &domain->published;
 
+	outage_clock_switch(domain);
 	pthread_rwlock_wrlock(&domains->lock);
 	published->view = (struct domain_view){
 		.state = domain->state,

@@ -584,6 +584,11 @@ struct domain *domains_first(struct domains *domains)
 	return domains->all;
 }
 
+struct domain *domains_any(struct domains *domains)
+{
+	return domains->all;
+}
+
 struct domain *domain_next(struct domain *domain)
 {
 	return domain->hh.next;

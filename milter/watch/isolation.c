@@ -34,6 +34,8 @@ struct isolation_watch {
 		void *arg;
 	} observers[OBSERVERS_MAX];
 	size_t observer_count;
+	int64_t lasted_ms;	  /* how long the flag was up, but for: */
+	int64_t on_since_ms;	  /* while it is */
 	struct loop_timer *timer; /* of the next round, or the next look at what is held */
 	struct mxset hosts;	  /* the references; preference is the index of the key's list */
 	struct lookup *lookup;
@@ -59,20 +61,24 @@ static unsigned endpoints_total(const struct isolation_watch *watch)
 	return watch->listener.endpoints != NULL ? watch->listener.endpoints->total : 0;
 }
 
-static void tell_observers(const struct isolation_watch *watch)
+static void tell_observers(struct isolation_watch *watch)
 {
+	if (watch->rule.on)
+		watch->on_since_ms = loop_now_ms();
+	else
+		watch->lasted_ms += loop_now_ms() - watch->on_since_ms;
 	for (size_t i = 0; i < watch->observer_count; i++)
 		watch->observers[i].tell(watch->observers[i].arg, watch->rule.on);
 }
 
-static void say_on(const struct isolation_watch *watch)
+static void say_on(struct isolation_watch *watch)
 {
 	log_notice("isolated: state=on endpoints=%u/%u references=0/%zu",
 		   endpoints_answering(watch), endpoints_total(watch), watch->rule.references);
 	tell_observers(watch);
 }
 
-static void say_off(const struct isolation_watch *watch, unsigned references)
+static void say_off(struct isolation_watch *watch, unsigned references)
 {
 	log_notice("isolated: state=off after=%llds endpoints=%u/%u references=%u/%zu",
 		   (long long)((loop_now_ms() - watch->rule.since_ms) / 1000),
@@ -380,6 +386,11 @@ void isolation_watch_observe(struct isolation_watch *watch, isolation_observer o
 }
 
 /* ---- questions ---- */
+
+int64_t isolation_watch_lasted_ms(const struct isolation_watch *watch)
+{
+	return watch->lasted_ms + (watch->rule.on ? loop_now_ms() - watch->on_since_ms : 0);
+}
 
 enum isolation_verdict isolation_watch_judge(struct isolation_watch *watch,
 					     const struct isolation_sample *sample)
