@@ -43,6 +43,7 @@ struct config_endpoints {
 enum config_mode { CONFIG_MODE_ENFORCE, CONFIG_MODE_SHADOW };
 enum config_tls { CONFIG_TLS_MAY, CONFIG_TLS_ENCRYPT, CONFIG_TLS_VERIFY, CONFIG_TLS_NONE };
 enum config_flush { CONFIG_FLUSH_ETRN, CONFIG_FLUSH_NONE };
+enum config_domain_metrics { CONFIG_METRICS_CONFIGURED, CONFIG_METRICS_ALL };
 enum config_case { CONFIG_CASE_FOLD, CONFIG_CASE_EXACT };
 
 struct config_policy {
@@ -124,6 +125,10 @@ struct config {
 		int64_t timeout;
 		int64_t dns_grace;
 	} dns;
+	struct {
+		struct config_endpoint listen; /* an address and a port; IP_NONE: none */
+		enum config_domain_metrics domain_metrics;
+	} http;
 	struct {
 		char *facility;
 		int level; /* enum log_level */

@@ -31,6 +31,7 @@ enum option_type {
 	OPTION_PATH,	  /* char *: an absolute path, or "" where that is the default */
 	OPTION_SOCKET,	  /* char *: a milter socket */
 	OPTION_ENDPOINT,  /* struct config_endpoint: host:port */
+	OPTION_LISTEN,	  /* struct config_endpoint: address:port, or "" */
 	OPTION_HOSTS,	  /* struct config_strings: a list of host names */
 	OPTION_ADDRESSES, /* struct ip * and a count: a list of addresses */
 	OPTION_NETWORKS,  /* struct config_networks: a list of networks */

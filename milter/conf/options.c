@@ -79,6 +79,11 @@ static const struct option_word flush_words[] = {
 	{ "none", CONFIG_FLUSH_NONE },
 	{ NULL, 0 },
 };
+static const struct option_word domain_metrics_words[] = {
+	{ "configured", CONFIG_METRICS_CONFIGURED },
+	{ "all", CONFIG_METRICS_ALL },
+	{ NULL, 0 },
+};
 static const struct option_word log_level_words[] = {
 	{ "error", LOG_LEVEL_ERROR },	{ "warning", LOG_LEVEL_WARNING },
 	{ "notice", LOG_LEVEL_NOTICE }, { "info", LOG_LEVEL_INFO },
@@ -235,6 +240,13 @@ static const struct option options[] = {
 	  "how long records must be gone before a working set is dropped", LASTS,
 	  AT_CONFIG(dns.dns_grace) },
 
+	{ "http", "listen", OPTION_LISTEN, "", OPTION_LIVE,
+	  "where /metrics, /healthz, /status.json and / are served; empty: nowhere",
+	  AT_CONFIG(http.listen) },
+	{ "http", "domain_metrics", OPTION_WORD, "configured", OPTION_LIVE,
+	  "which domains have metrics of their own", .words = domain_metrics_words,
+	  AT_CONFIG(http.domain_metrics) },
+
 	{ "log", "facility", OPTION_FACILITY, "mail", OPTION_LIVE, "syslog facility",
 	  AT_CONFIG(log.facility) },
 	{ "log", "level", OPTION_WORD, "info", OPTION_LIVE, "how much is logged",
@@ -250,16 +262,17 @@ static const struct option options[] = {
 };
 
 static const char *const type_names[] = {
-	[OPTION_BOOLEAN] = "boolean",	[OPTION_WORD] = "word",
-	[OPTION_NUMBER] = "number",	[OPTION_DURATION] = "duration",
-	[OPTION_PERCENT] = "percent",	[OPTION_MODE] = "mode",
-	[OPTION_STRING] = "string",	[OPTION_FACILITY] = "facility",
-	[OPTION_DELIMITER] = "string",	[OPTION_HOST] = "host",
-	[OPTION_CANARY] = "canary",	[OPTION_PATH] = "path",
-	[OPTION_SOCKET] = "socket",	[OPTION_ENDPOINT] = "endpoint",
-	[OPTION_HOSTS] = "hosts",	[OPTION_ADDRESSES] = "addresses",
-	[OPTION_NETWORKS] = "networks", [OPTION_ENDPOINTS] = "endpoints",
-	[OPTION_SERVERS] = "servers",	[OPTION_SOURCES] = "addresses",
+	[OPTION_BOOLEAN] = "boolean",	  [OPTION_WORD] = "word",
+	[OPTION_NUMBER] = "number",	  [OPTION_DURATION] = "duration",
+	[OPTION_PERCENT] = "percent",	  [OPTION_MODE] = "mode",
+	[OPTION_STRING] = "string",	  [OPTION_FACILITY] = "facility",
+	[OPTION_DELIMITER] = "string",	  [OPTION_HOST] = "host",
+	[OPTION_CANARY] = "canary",	  [OPTION_PATH] = "path",
+	[OPTION_SOCKET] = "socket",	  [OPTION_ENDPOINT] = "endpoint",
+	[OPTION_LISTEN] = "listener",	  [OPTION_HOSTS] = "hosts",
+	[OPTION_ADDRESSES] = "addresses", [OPTION_NETWORKS] = "networks",
+	[OPTION_ENDPOINTS] = "endpoints", [OPTION_SERVERS] = "servers",
+	[OPTION_SOURCES] = "addresses",
 };
 _Static_assert(sizeof(type_names) / sizeof(type_names[0]) == OPTION_TYPE_COUNT, "a name per type");
 

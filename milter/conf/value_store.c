@@ -21,6 +21,7 @@ static size_t field_size(const struct option *option)
 	case OPTION_MODE:
 		return sizeof(int64_t);
 	case OPTION_ENDPOINT:
+	case OPTION_LISTEN:
 		return sizeof(struct config_endpoint);
 	case OPTION_SOURCES:
 		return sizeof(struct ip);
@@ -141,6 +142,7 @@ void value_store(const struct option *option, void *home, const struct value *va
 		put(home, option->offset, &values->number, sizeof(values->number));
 		break;
 	case OPTION_ENDPOINT:
+	case OPTION_LISTEN:
 		endpoint = endpoint_of(values, pool);
 		put(home, option->offset, &endpoint, sizeof(endpoint));
 		break;
@@ -173,7 +175,8 @@ bool value_equal(const struct option *option, const void *a, const void *b)
 	const char *right = (const char *)b + option->offset;
 	char *strings[2];
 
-	assert(!option_is_list(option) && option->type != OPTION_ENDPOINT);
+	assert(!option_is_list(option) && option->type != OPTION_ENDPOINT &&
+	       option->type != OPTION_LISTEN);
 	if (option->type <= OPTION_MODE)
 		return memcmp(left, right, field_size(option)) == 0;
 	memcpy(&strings[0], left, sizeof(strings[0]));

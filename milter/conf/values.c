@@ -72,6 +72,7 @@ static const char *const right[OPTION_TYPE_COUNT] = {
 	[OPTION_PATH] = "write an absolute path",
 	[OPTION_SOCKET] = "write inet:PORT@ADDRESS, inet6:PORT@ADDRESS or unix:/path",
 	[OPTION_ENDPOINT] = "write HOST:PORT or [ADDRESS]:PORT, like 127.0.0.1:25",
+	[OPTION_LISTEN] = "write ADDRESS:PORT, like 127.0.0.1:9726 or \"[::1]:9726\"",
 	[OPTION_HOSTS] = "write host names like mx2.example.net",
 	[OPTION_ADDRESSES] = "write addresses like 192.0.2.7 or 2001:db8::7",
 	[OPTION_NETWORKS] = "write addresses or networks like 192.0.2.0/24 or 2001:db8::/32",
@@ -369,6 +370,21 @@ static bool read_endpoint(struct reading *reading)
 	return true;
 }
 
+/* Only an address can be listened on at once, without asking anybody. */
+static bool read_listen(struct reading *reading)
+{
+	struct value *value = reading->value;
+	char host[IP_TEXT_MAX];
+	bool in_brackets;
+
+	if (reading->text[0] == '\0')
+		return true;
+	if (!endpoint_split(reading->text, host, sizeof(host), &in_brackets, &value->port) ||
+	    !(in_brackets ? ip_parse_literal(host, &value->ip) : ip_parse(host, &value->ip)))
+		return refuse(reading, "is no address and port");
+	return value->port != 0 || refuse(reading, "has no port");
+}
+
 /* The address of an inet socket. A name is left to libmilter, which takes it at start. */
 static bool listener_is_good(const char *address, enum ip_family family)
 {
@@ -445,9 +461,10 @@ bool value_read(const struct option *option, const char *text, struct value *val
 		[OPTION_DELIMITER] = read_delimiter, [OPTION_HOST] = read_host,
 		[OPTION_CANARY] = read_canary,	     [OPTION_PATH] = read_path,
 		[OPTION_SOCKET] = read_socket,	     [OPTION_ENDPOINT] = read_endpoint,
-		[OPTION_HOSTS] = read_host,	     [OPTION_ADDRESSES] = read_address,
-		[OPTION_NETWORKS] = read_network,    [OPTION_ENDPOINTS] = read_endpoint,
-		[OPTION_SERVERS] = read_endpoint,    [OPTION_SOURCES] = read_address,
+		[OPTION_LISTEN] = read_listen,	     [OPTION_HOSTS] = read_host,
+		[OPTION_ADDRESSES] = read_address,   [OPTION_NETWORKS] = read_network,
+		[OPTION_ENDPOINTS] = read_endpoint,  [OPTION_SERVERS] = read_endpoint,
+		[OPTION_SOURCES] = read_address,
 	};
 	struct reading reading = { option, text, value, wrong, wrong_size };
 
