@@ -14,6 +14,7 @@
 #include "mta/flush.h"
 #include "mta/gate.h"
 #include "watch/isolation.h"
+#include "watch/services.h"
 
 struct control;
 
@@ -24,6 +25,7 @@ typedef bool (*control_reload)(void *arg, bool force, struct config_errors *erro
 
 struct control_settings {
 	struct loop *loop;
+	struct services *services;
 	struct gate *gate;
 	struct flush *flush;
 	struct isolation_watch *isolation;
@@ -66,7 +68,11 @@ void control_later(struct control_call *call, int64_t milliseconds,
 /* A time as JSON: RFC 3339 UTC; null for 0. */
 json_t *control_time(int64_t seconds);
 
+/* The document of "status" for all domains; the HTTP server tells the same. */
+json_t *control_status_document(const struct control_settings *settings);
+
 void control_status(struct control_call *call);
+void control_metrics(struct control_call *call);
 void control_explain(struct control_call *call);
 void control_reload_now(struct control_call *call);
 void control_flush(struct control_call *call);

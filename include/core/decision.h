@@ -111,6 +111,9 @@ struct verdict {
 
 struct verdict decision_make(const struct decision_facts *facts);
 
+/* Whether some facts end in that action for that reason. */
+bool decision_may_end(enum decision_action action, enum decision_reason reason);
+
 /* True when the primary counts as up, respectively down, for the table. */
 bool domain_state_is_up(enum domain_state state);
 bool domain_state_is_down(enum domain_state state);

@@ -75,8 +75,6 @@ void stats_count_connection(struct stats *stats, bool opened);
 void stats_note_reload(struct stats *stats, bool succeeded);
 
 uint64_t stats_read(const atomic_ullong *counter);
-/* How many durations were not above the bound of bucket `i`; of the last one: all of them. */
-uint64_t stats_bucket(const struct stats *stats, enum stats_time time, size_t i);
 int64_t stats_bound_us(size_t i); /* of i < STATS_BUCKETS */
 
 enum stats_callout stats_callout_of(enum rcpt_verdict verdict, bool catch_all);

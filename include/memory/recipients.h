@@ -122,7 +122,17 @@ void recipient_counts_add(struct recipient_counts *counts, enum recipient_status
 void recipients_count(struct recipients *recipients, const struct recipient_question *question,
 		      struct recipient_counts *counts);
 
+/* By status (enum recipient_status). What the sweep counted in its last round; false, and nothing,
+ * until it has been through once. */
+struct recipient_totals {
+	unsigned long of[RECIPIENT_STATUS_COUNT];
+};
+bool recipients_swept_totals(struct recipients *recipients, struct recipient_totals *totals);
+
 /* ---- for the sweep ---- */
+
+/* What it counted in a whole round. */
+void recipients_note_totals(struct recipients *recipients, const struct recipient_totals *totals);
 
 /* What it counted in the domain; replaces what it counted before. */
 void recipients_note_counts(struct recipients *recipients, const char *domain,

@@ -41,5 +41,7 @@ void gate_host_name(struct gate *gate, char *buffer, size_t size);
 /* A place in the waiting room, of which there are max_waiting; false when all are taken. */
 bool gate_enter_wait(struct gate *gate, int64_t max_waiting);
 void gate_leave_wait(struct gate *gate);
+/* How many there are taken. */
+int64_t gate_waiting(struct gate *gate);
 
 #endif

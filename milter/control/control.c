@@ -30,6 +30,7 @@ static const struct command {
 	void (*run)(struct control_call *call);
 } commands[] = {
 	{ "status", false, control_status },
+	{ "metrics", false, control_metrics },
 	{ "explain", false, control_explain },
 	{ "reload", true, control_reload_now },
 	{ "flush", true, control_flush },

@@ -146,24 +146,36 @@ static json_t *envelope(const struct control_settings *settings, struct config *
 			 PACKAGE_VERSION);
 }
 
+json_t *control_status_document(const struct control_settings *settings)
+{
+	struct config *config = gate_config(settings->gate);
+	json_t *array = json_array();
+	json_t *document;
+
+	for (struct domain *domain = domains_first(settings->gate->domains); domain != NULL;
+	     domain = domain_next(domain))
+		json_array_append_new(array, domain_to_json(settings, config, domain));
+	document = envelope(settings, config, array);
+	config_put(config);
+	return document;
+}
+
 void control_status(struct control_call *call)
 {
 	const struct control_settings *settings = control_settings_of(call);
 	const char *wanted = control_string(call, "domain", "");
-	struct config *config = gate_config(settings->gate);
-	json_t *array = json_array();
 	char name[MAIL_DOMAIN_MAX + 1];
+	struct config *config;
 	struct domain *domain;
+	json_t *array;
 	int exit_code = 0;
 
 	if (wanted[0] == '\0') {
-		for (domain = domains_first(settings->gate->domains); domain != NULL;
-		     domain = domain_next(domain))
-			json_array_append_new(array, domain_to_json(settings, config, domain));
-		control_answer(call, 0, envelope(settings, config, array));
-		config_put(config);
+		control_answer(call, 0, control_status_document(settings));
 		return;
 	}
+	config = gate_config(settings->gate);
+	array = json_array();
 	domain = idna_domain_to_ascii(wanted, name, sizeof(name))
 			 ? domains_find(settings->gate->domains, name)
 			 : NULL;

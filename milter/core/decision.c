@@ -138,6 +138,27 @@ struct verdict decision_make(const struct decision_facts *facts)
 	return verdict_defer(10, REASON_PRIMARY_UP, 451, "4.3.2", text_up);
 }
 
+bool decision_may_end(enum decision_action action, enum decision_reason reason)
+{
+	switch (reason) {
+	case REASON_EXEMPT:
+	case REASON_NOT_OURS:
+	case REASON_NOT_BACKUP:
+		return action == DECISION_CONTINUE;
+	case REASON_INVALID_RECIPIENT:
+		return action == DECISION_REJECT || action == DECISION_DEFER;
+	case REASON_CATCH_ALL:
+	case REASON_UNKNOWN_RECIPIENT:
+		return action == DECISION_ACCEPT || action == DECISION_DEFER;
+	case REASON_PRIMARY_SICK:
+	case REASON_PRIMARY_UP:
+	case REASON_UNVERIFIED:
+		return action == DECISION_DEFER;
+	default:
+		return action == DECISION_ACCEPT;
+	}
+}
+
 bool domain_state_is_up(enum domain_state state)
 {
 	return state == DOMAIN_UP || state == DOMAIN_FORCED_UP;

@@ -83,15 +83,6 @@ uint64_t stats_read(const atomic_ullong *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-uint64_t stats_bucket(const struct stats *stats, enum stats_time time, size_t i)
-{
-	uint64_t sum = 0;
-
-	for (size_t at = 0; at <= i; at++)
-		sum += stats_read(&stats->times[time].counts[at]);
-	return sum;
-}
-
 int64_t stats_bound_us(size_t i)
 {
 	return bounds_us[i];

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "control/control.h"
+#include "control/web.h"
 #include "daemon/process.h"
 #include "io/loop.h"
 #include "io/secret.h"
@@ -51,6 +52,7 @@ struct daemon {
 	struct flush *flush;
 	struct gate gate;
 	struct control *control;
+	struct web *web;
 	struct loop_timer *identity_timer;
 	int exit_code;
 };
@@ -204,6 +206,7 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	sweep_configure(daemon->sweep, fresh);
 	flush_configure(daemon->flush, fresh);
 	gate_configure(&daemon->gate, fresh, our_name(daemon));
+	web_configure(daemon->web, fresh);
 	if (new_dns)
 		domains_look_again(daemon->gate.domains);
 	config_put(old);
@@ -361,6 +364,7 @@ static int start_doors(struct daemon *daemon)
 					  .socket_mode = (int)config->milter.socket_mode,
 					  .socket_group = config->milter.socket_group };
 	struct control_settings control = { .loop = daemon->services.loop,
+					    .services = &daemon->services,
 					    .gate = &daemon->gate,
 					    .flush = daemon->flush,
 					    .isolation = daemon->services.isolation,
@@ -378,6 +382,7 @@ static int start_doors(struct daemon *daemon)
 	daemon->control = control_new(&control);
 	if (daemon->control == NULL)
 		return EX_CANTCREAT;
+	daemon->web = web_new(&control, config);
 	error = filter_open(&daemon->gate, &filter);
 	if (error != 0)
 		return error == -EADDRINUSE ? EX_TEMPFAIL : EX_UNAVAILABLE;
@@ -453,6 +458,7 @@ void daemon_stop(struct daemon *daemon)
 	callouts_stop_waits(daemon->gate.callouts);
 	quiet = filter_stop(STOP_SECONDS);
 	loop_run_posted(services->loop);
+	web_free(daemon->web);
 	control_free(daemon->control);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");

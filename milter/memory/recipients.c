@@ -35,8 +35,10 @@ struct recipients {
 	struct recipient_lists *lists;
 	struct drops *drops;
 	atomic_bool full;     /* said already */
-	pthread_mutex_t lock; /* of `counted` */
+	pthread_mutex_t lock; /* of what the sweep counted */
 	struct counted *counted;
+	struct recipient_totals totals;
+	bool has_totals;
 };
 
 struct recipients *recipients_new(struct writer *writer, struct recipient_lists *lists)
@@ -649,4 +651,23 @@ void recipients_note_counts(struct recipients *recipients, const char *domain,
 		HASH_ADD_STR(recipients->counted, domain, counted);
 	}
 	pthread_mutex_unlock(&recipients->lock);
+}
+
+void recipients_note_totals(struct recipients *recipients, const struct recipient_totals *totals)
+{
+	pthread_mutex_lock(&recipients->lock);
+	recipients->totals = *totals;
+	recipients->has_totals = true;
+	pthread_mutex_unlock(&recipients->lock);
+}
+
+bool recipients_swept_totals(struct recipients *recipients, struct recipient_totals *totals)
+{
+	bool has;
+
+	pthread_mutex_lock(&recipients->lock);
+	has = recipients->has_totals;
+	*totals = recipients->totals;
+	pthread_mutex_unlock(&recipients->lock);
+	return has;
 }

@@ -44,6 +44,7 @@ struct sweep {
 	/* of the round */
 	int64_t begun_ms;
 	unsigned long looked, removed;
+	struct recipient_totals totals;
 	/* the domain that the place is in */
 	char domain[MAIL_DOMAIN_MAX + 1];
 	struct recipient_counts counts;
@@ -151,6 +152,12 @@ static void era_begin(struct sweep *sweep, const struct sweep_time *now, struct 
 					     &era->clock);
 }
 
+static void count_entry(struct sweep *sweep, enum recipient_status status)
+{
+	recipient_counts_add(&sweep->counts, status);
+	sweep->totals.of[status]++;
+}
+
 static void piece_judge(struct sweep *sweep, const struct sweep_time *now, bool steady)
 {
 	struct recipient_era era = { .wall_is_steady = steady };
@@ -181,9 +188,8 @@ static void piece_judge(struct sweep *sweep, const struct sweep_time *now, bool 
 				.key_length = entry->key_length,
 			};
 		else
-			recipient_counts_add(
-				&sweep->counts,
-				recipient_status_now(&entry->record, &rules, &era.clock));
+			count_entry(sweep,
+				    recipient_status_now(&entry->record, &rules, &era.clock));
 	}
 }
 
@@ -192,6 +198,8 @@ static void round_end(struct sweep *sweep, const struct sweep_time *now)
 	enter_domain(sweep, "", 0);
 	log_info("sweep: looked=%lu removed=%lu took=%llds", sweep->looked, sweep->removed,
 		 (long long)(now->ms - sweep->begun_ms) / 1000);
+	recipients_note_totals(sweep->settings.recipients, &sweep->totals);
+	memset(&sweep->totals, 0, sizeof(sweep->totals));
 	sweep->after_length = 0;
 	sweep->looked = sweep->removed = 0;
 }

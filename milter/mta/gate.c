@@ -59,6 +59,16 @@ void gate_leave_wait(struct gate *gate)
 	pthread_mutex_unlock(&gate->lock);
 }
 
+int64_t gate_waiting(struct gate *gate)
+{
+	int64_t waiting;
+
+	pthread_mutex_lock(&gate->lock);
+	waiting = gate->waiting;
+	pthread_mutex_unlock(&gate->lock);
+	return waiting;
+}
+
 void gate_host_name(struct gate *gate, char *buffer, size_t size)
 {
 	pthread_mutex_lock(&gate->lock);
