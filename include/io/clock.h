@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 int64_t clock_now_ms(void);
+int64_t clock_now_us(void);
 
 /* A condition whose waits have deadlines of that clock. pthread_cond_destroy() ends it. */
 void clock_cond_init(pthread_cond_t *cond);

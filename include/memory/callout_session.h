@@ -31,6 +31,7 @@ struct callout_question {
 	bool is_ascii;
 	bool again; /* it was put back once, by a host that hung up */
 	struct callout_waiter *waiters;
+	int64_t begun_ms;	   /* loop_now_ms */
 	callouts_canary_done done; /* a canary's; NULL: it is none */
 	void *done_arg;
 };

@@ -331,12 +331,20 @@ static void start_sweep(struct daemon *daemon)
 	sweep_start(daemon->sweep);
 }
 
+static void count_transition(void *arg, const struct domain *domain,
+			     const struct domain_change *change)
+{
+	(void)domain;
+	stats_count_transition(arg, change->state);
+}
+
 static void start_watching(struct daemon *daemon)
 {
 	struct services *services = &daemon->services;
 	struct domains_listener listener = { .recovered = flush_recovered,
 					     .latecomer = flush_latecomer,
 					     .lost = flush_lost };
+	struct domains_watcher counter = { .changed = count_transition, .arg = &daemon->stats };
 	struct canaries_settings canaries = { .services = services,
 					      .recipients = daemon->gate.recipients };
 
@@ -347,6 +355,7 @@ static void start_watching(struct daemon *daemon)
 	listener.arg = daemon->flush;
 	daemon->gate.domains = domains_new(services, daemon->config, &listener);
 	flush_set_domains(daemon->flush, daemon->gate.domains);
+	domains_watch(daemon->gate.domains, &counter);
 	daemon->gate.callouts =
 		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,
 			     &daemon->secret, daemon->config);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/stats.h"
 #include "io/clock.h"
 #include "memory/callout_session.h"
 
@@ -113,6 +114,7 @@ struct callout_question *callout_question_new(const char *domain, const char *lo
 	text_copy(question->domain, sizeof(question->domain), domain);
 	text_copy(question->local, sizeof(question->local), local);
 	question->is_ascii = is_ascii;
+	question->begun_ms = loop_now_ms();
 	return question;
 }
 
@@ -232,6 +234,9 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 			answer.verdict = RCPT_VERDICT_NONE;
 	}
 	log_answer(line, question, &answer);
+	stats_count_callout(callouts->services->stats,
+			    stats_callout_of(answer.verdict, answer.catch_all),
+			    (loop_now_ms() - question->begun_ms) * 1000);
 	status = write_down(callouts, question, &answer, &was);
 	if (status == RECIPIENT_UNKNOWN || answer.control_failed)
 		callout_silence_keep(callouts, question->key, question->domain);

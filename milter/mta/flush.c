@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/stats.h"
 #include "watch/lookup.h"
 
 #define SPACING_MS 1000
@@ -139,10 +140,12 @@ static void take_reply(void *arg, const struct smtp_reply *reply)
 {
 	struct flush *flush = arg;
 	struct job *job = flush->current;
+	bool taken = reply->code >= 200 && reply->code < 300;
 
 	flush->current = NULL;
 	log_reply(job, reply);
-	if (reply->code >= 200 && reply->code < 300)
+	stats_count_flush(flush->services->stats, taken ? STATS_FLUSH_OK : STATS_FLUSH_REFUSED);
+	if (taken)
 		note_flushed(flush, job->domain);
 	if (job->done != NULL)
 		job->done(job->arg, reply, HEALTH_OK);
@@ -163,6 +166,7 @@ static void fail_due(struct flush *flush, enum health_reason reason)
 			continue;
 		log_warning("flush: domain=%s method=etrn reason=%s mails=%lu", job->domain,
 			    health_reason_name(reason), job->mails);
+		stats_count_flush(flush->services->stats, STATS_FLUSH_FAILED);
 		if (job->done != NULL)
 			job->done(job->arg, NULL, reason);
 		job_next_round(flush, job);

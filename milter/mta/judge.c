@@ -162,8 +162,11 @@ static void look_at_recipient(struct gate *gate, const struct judge_request *req
 	};
 
 	/* nobody ever asked about what can't be read: it is unknown, whatever the memory holds */
-	if (judgement->recipient.kind == MAIL_ADDRESS_MAILBOX)
-		recipients_find(gate->recipients, &question, &judgement->found);
+	if (judgement->recipient.kind != MAIL_ADDRESS_MAILBOX)
+		return;
+	recipients_find(gate->recipients, &question, &judgement->found);
+	if (request->wait_left_ms != NULL)
+		stats_count_lookup(gate->stats, judgement->found.status, judgement->found.failed);
 }
 
 static void look_at_sender(struct gate *gate, const struct judge_request *request,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "io/secret.h"
 #include "mta/judge.h"
 
@@ -42,6 +43,7 @@ struct session *session_new(struct gate *gate, const struct ip *client, const ch
 	struct session *session = memory_alloc(sizeof(*session));
 
 	session->gate = gate;
+	stats_count_connection(gate->stats, true);
 	session->client = *client;
 	/* "unknown" and "[192.0.2.7]" are what MTAs write when they could not verify a name */
 	if (client_name[0] != '[' && strcasecmp(client_name, "unknown") != 0)
@@ -69,6 +71,7 @@ void session_free(struct session *session)
 	if (session == NULL)
 		return;
 	session_reset(session);
+	stats_count_connection(session->gate->stats, false);
 	free(session);
 }
 
@@ -193,6 +196,17 @@ static void let_in(struct session *session, const struct judgement *judgement,
 				  judgement->view.since, judgement->facts.recipient, id);
 }
 
+static void count_verdict(struct session *session, const struct judgement *judgement,
+			  int64_t begun_us)
+{
+	const struct verdict *verdict = &judgement->verdict;
+
+	stats_count_decision(session->gate->stats, verdict->action, verdict->reason,
+			     clock_now_us() - begun_us);
+	if (judgement->settings != NULL)
+		domains_count_verdict(session->gate->domains, judgement->domain, verdict->action);
+}
+
 void session_rcpt(struct session *session, const struct session_recipient *recipient,
 		  struct session_reply *reply)
 {
@@ -210,18 +224,17 @@ void session_rcpt(struct session *session, const struct session_recipient *recip
 	struct judgement judgement;
 	char typed[ADDRESS_TYPED_MAX];
 	char id[TAG_ID_SIZE];
+	int64_t begun_us = clock_now_us();
 
 	reply->code = 0;
 	if (session->config == NULL) /* a RCPT without a MAIL: nothing to judge */
 		return;
 	text_copy(typed, sizeof(typed), recipient->typed);
 	judge(session->gate, &request, &judgement);
+	count_verdict(session, &judgement, begun_us);
 	secret_random_id(id, TAG_ID_SIZE - 1);
 	log_verdict(session, &judgement, typed,
 		    recipient->queue_id != NULL ? recipient->queue_id : "NOQUEUE", id);
-	if (judgement.settings != NULL)
-		domains_count_verdict(session->gate->domains, judgement.domain,
-				      judgement.verdict.action);
 	if (session->config->milter.mode == CONFIG_MODE_SHADOW)
 		return;
 	if (judgement.verdict.code != 0)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/stats.h"
 #include "watch/isolation.h"
 
 #define RECORD_MAX	      512
@@ -380,6 +381,8 @@ static void probe_ended(void *arg, enum health_reason result)
 	struct loop *loop = endpoint->owner->services->loop;
 
 	endpoint->session = NULL;
+	stats_count_probe(endpoint->owner->services->stats, result,
+			  (loop_now_ms() - endpoint->began_ms) * 1000);
 	if (endpoint->users == NULL)
 		return; /* nobody wants to know any more; the timer is set */
 	log_debug("probe: address=%s result=%s ms=%lld", endpoint->label,

@@ -3,6 +3,7 @@
  * Canaries and observers: what those who ask from inside the program are told, by a real loop and
  * real sessions with a small primary on loopback.
  */
+#include "core/stats.h"
 #include "memory/callouts.h"
 #include "watch/isolation.h"
 
@@ -148,6 +149,7 @@ struct world {
 	struct primary primary;
 	struct config *config;
 	struct services services;
+	struct stats stats;
 	struct tls *tls;
 	struct store *store;
 	struct recipient_lists *lists;
@@ -255,6 +257,7 @@ static void world_start(struct world *world, const char *recipients)
 	primary_start(&world->primary);
 	assert_true(ip_parse("127.0.0.1", &server.ip));
 	load_config(world, recipients);
+	services->stats = &world->stats;
 	services->loop = loop_new();
 	world->tls = tls_new();
 	services->dns = dns_new(services->loop, &dns);
