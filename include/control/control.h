@@ -13,6 +13,7 @@
 #include "io/line_server.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
+#include "watch/history.h"
 #include "watch/isolation.h"
 #include "watch/services.h"
 
@@ -28,6 +29,7 @@ struct control_settings {
 	struct services *services;
 	struct gate *gate;
 	struct flush *flush;
+	struct history *history;
 	struct isolation_watch *isolation;
 	const char *path;
 	control_reload reload;
@@ -45,6 +47,7 @@ struct control_call {
 	json_t *request;
 	struct line_request *line;
 	/* of one that is put off */
+	json_t *kept; /* what the command has so far; or NULL */
 	struct control_call *prev, *next;
 	struct loop_timer *timer;
 	void (*again)(struct control_call *call);
@@ -67,6 +70,10 @@ void control_later(struct control_call *call, int64_t milliseconds,
 
 /* A time as JSON: RFC 3339 UTC; null for 0. */
 json_t *control_time(int64_t seconds);
+/* A share of 0 to 1; null for less than 0. */
+json_t *control_share(double share);
+/* How JSON is written: a share of 0.987 as such, not as 0.98699999999999999. */
+#define CONTROL_JSON (JSON_COMPACT | JSON_REAL_PRECISION(9))
 
 /* The document of "status" for all domains; the HTTP server tells the same. */
 json_t *control_status_document(const struct control_settings *settings);
@@ -74,6 +81,7 @@ json_t *control_status_document(const struct control_settings *settings);
 void control_status(struct control_call *call);
 void control_metrics(struct control_call *call);
 void control_explain(struct control_call *call);
+void control_report(struct control_call *call);
 void control_reload_now(struct control_call *call);
 void control_flush(struct control_call *call);
 void control_recipients_show(struct control_call *call);

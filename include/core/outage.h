@@ -51,6 +51,8 @@ void outage_pass(struct outage *outage, int64_t ms, bool isolated, int64_t wall)
 void outage_resume(struct outage *outage, int64_t wall);
 /* `news` of the primary that is back. */
 void outage_end(struct outage *outage, const struct outage_news *news);
+/* It goes on, or ended less than `seconds` ago. */
+bool outage_is_near(const struct outage *outage, int64_t wall, int64_t seconds);
 /* A mail was taken in it, or was on its way to us when it ended. */
 void outage_take_mail(struct outage *outage, int64_t wall);
 /* The MTA was told to deliver what waits. True when something did. */

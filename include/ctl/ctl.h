@@ -47,6 +47,7 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_flush(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
+int ctl_report(struct ctl *ctl, int argc, char **argv);
 int ctl_recipients(struct ctl *ctl, int argc, char **argv);
 int ctl_recipients_import(struct ctl *ctl, int argc, char **argv); /* argv[0] is "import" */
 

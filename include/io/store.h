@@ -21,6 +21,7 @@ enum store_table {
 	STORE_ENDPOINTS,  /* an endpoint's state: JSON */
 	STORE_SENDERS,	  /* persistent senders */
 	STORE_CANARIES,	  /* a domain's canaries: JSON */
+	STORE_HISTORY,	  /* a domain's days and outages: watch/history.h */
 	STORE_TABLE_COUNT
 };
 

@@ -28,6 +28,10 @@ enum recipient_listed {
 
 struct recipient_lists *recipient_lists_new(struct loop *loop, struct config *config);
 void recipient_lists_free(struct recipient_lists *lists);
+/* Who hears, on the loop, of each domain whose list is another from now on, or is gone. One. */
+typedef void (*recipient_lists_changed)(void *arg, const char *domain);
+void recipient_lists_watch(struct recipient_lists *lists, recipient_lists_changed changed,
+			   void *arg);
 /* Takes a new configuration. `force`: a list that shrank much is taken all the same. */
 void recipient_lists_configure(struct recipient_lists *lists, struct config *config, bool force);
 /* Why the file of a configured domain, as it is now, was not taken; NULL when it was, or there is

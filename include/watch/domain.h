@@ -86,6 +86,7 @@ struct domain {
 	atomic_llong hangs_until_ms;
 	atomic_llong asked_ms; /* when somebody last wanted to know (loop_now_ms) */
 	atomic_ulong verdicts[DECISION_ASK + 1];
+	atomic_ullong questions; /* asked in the upper half, known in the lower: they go together */
 };
 
 struct domains {
@@ -150,9 +151,15 @@ void domain_learned_from_record(struct domain *domain, const struct json_t *reco
 void domains_restore_learned(struct domains *domains);
 void domains_restore_subdomains(struct domains *domains, size_t most);
 
+/* domain_counts.c */
+/* Tells the watchers of a mail that was taken. */
+void domain_tell_mail(const struct domain *domain);
+
 /* domain_state.c */
 void domain_evaluate(struct domain *domain);
 void domain_publish(struct domain *domain);
+/* Tells the watchers that it is awake, or asleep. */
+void domain_tell_awake(const struct domain *domain, bool awake);
 /* It is in another state, or has other settings. */
 void domain_tell_prover(struct domain *domain);
 void domain_endpoint_sampled(void *domain, struct endpoint *endpoint);

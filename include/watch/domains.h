@@ -82,8 +82,15 @@ struct domain_change {
  * changed in there. */
 struct domains_watcher {
 	void (*changed)(void *arg, const struct domain *domain, const struct domain_change *change);
-	/* It is no domain of ours any more (the program doesn't stop: then nobody is told). NULL:
-	 * no matter. */
+	/* It is looked at from now on (taken up, or asked for again), in the state that is
+	 * remembered; or it isn't any more (asleep). Those that are looked at when domains_watch()
+	 * is called are told then. NULL: no matter; likewise for what follows. */
+	void (*awake)(void *arg, const struct domain *domain, bool awake);
+	/* A mail was taken for it, however it is. */
+	void (*mail_taken)(void *arg, const struct domain *domain);
+	/* The MTA was told to deliver what waits. */
+	void (*flushed)(void *arg, const struct domain *domain);
+	/* It is no domain of ours any more (the program doesn't stop: then nobody is told). */
 	void (*gone)(void *arg, const char *domain);
 	void *arg;
 };
@@ -126,6 +133,9 @@ void domains_note_hanging(struct domains *domains, const char *name);
 /* Counts a verdict, respectively a message that was taken, for a domain. Any thread. */
 void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action);
 void domains_count_mail(struct domains *domains, const char *name);
+/* Counts a recipient that a client named, and whether the list or the memory knew of it. Any
+ * thread. */
+void domains_count_question(struct domains *domains, const char *name, bool known);
 
 /* Up, and lately down or sick. A recovery in the future (the wall clock went back) is over. Pure.
  */
@@ -147,6 +157,8 @@ struct domain_view domain_view_now(const struct domain *domain, const struct ip 
 
 /* At most DOMAINS_WATCHERS_MAX; it is copied. */
 void domains_watch(struct domains *domains, const struct domains_watcher *watcher);
+/* The one with this `arg` hears no more. */
+void domains_unwatch(struct domains *domains, const void *arg);
 
 /* At most one prover; it hears of the domains that are there already at once. */
 void domains_set_prover(struct domains *domains, const struct domains_prover *prover);
@@ -184,5 +196,10 @@ int64_t domain_outage_ms(const struct domain *domain);
 unsigned long domain_verdicts(const struct domain *domain, enum decision_action action);
 unsigned long domain_mails_waiting(const struct domain *domain);
 void domain_flushed(struct domain *domain); /* its mail has been flushed: count anew */
+/* What domains_count_question() has counted since this was called last; one caller alone may. */
+struct domain_questions {
+	unsigned long asked, known;
+};
+struct domain_questions domain_take_questions(struct domain *domain);
 
 #endif

@@ -32,6 +32,7 @@ static const struct command {
 	{ "status", false, control_status },
 	{ "metrics", false, control_metrics },
 	{ "explain", false, control_explain },
+	{ "report", false, control_report },
 	{ "reload", true, control_reload_now },
 	{ "flush", true, control_flush },
 	{ "version", false, control_version },
@@ -48,13 +49,14 @@ const struct control_settings *control_settings_of(const struct control_call *ca
 
 static void send_envelope(struct control_call *call, json_t *envelope)
 {
-	char *text = json_dumps(envelope, JSON_COMPACT);
+	char *text = json_dumps(envelope, CONTROL_JSON);
 
 	json_decref(envelope);
 	line_request_answer(call->line,
 			    text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
 	free(text);
 	json_decref(call->request);
+	json_decref(call->kept);
 	free(call);
 }
 
@@ -123,6 +125,11 @@ json_t *control_time(int64_t seconds)
 	if (seconds <= 0)
 		return json_null();
 	return json_string(tag_format_time(seconds, text, sizeof(text)));
+}
+
+json_t *control_share(double share)
+{
+	return share < 0 ? json_null() : json_real(share);
 }
 
 static bool may_change(const struct line_peer *peer)

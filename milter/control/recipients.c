@@ -339,6 +339,7 @@ struct import {
 	char domain[MAIL_DOMAIN_MAX + 1]; /* the last one: lists go by domain, mostly */
 	bool ours;
 	struct recipient_clock clock;
+	json_t *filled; /* the domains that got somebody new */
 };
 
 static enum outcome import_one(struct import *import, const char *word)
@@ -350,6 +351,7 @@ static enum outcome import_one(struct import *import, const char *word)
 	};
 	struct recipient_question question = { .config = import->config };
 	struct subject subject;
+	enum outcome outcome;
 
 	if (!subject_read(word, &subject))
 		return MALFORMED;
@@ -367,7 +369,21 @@ static enum outcome import_one(struct import *import, const char *word)
 	question.domain = import->domain;
 	question.local = subject.entry.local;
 	question.clock = import->clock;
-	return outcomes[recipients_import(import->gate->recipients, &question)];
+	outcome = outcomes[recipients_import(import->gate->recipients, &question)];
+	if (outcome == TAKEN_NEW)
+		json_object_set_new(import->filled, import->domain, json_true());
+	return outcome;
+}
+
+/* Who was unknown before may be known now: how much is known is counted anew. */
+static void count_anew(const struct control_call *call, const struct import *import)
+{
+	const char *domain;
+	json_t *filled;
+
+	json_object_foreach(import->filled, domain, filled)
+		history_count_anew(control_settings_of(call)->history, domain);
+	json_decref(import->filled);
 }
 
 static json_t *counts_to_json(const json_int_t *counts)
@@ -386,7 +402,9 @@ static json_t *counts_to_json(const json_int_t *counts)
 static void import_batch(struct control_call *call, const json_t *addresses)
 {
 	struct gate *gate = control_settings_of(call)->gate;
-	struct import import = { .gate = gate, .config = gate_config(gate) };
+	struct import import = { .gate = gate,
+				 .config = gate_config(gate),
+				 .filled = json_object() };
 	json_int_t counts[COUNT_OF(outcome_names)] = { 0 };
 	json_t *malformed = json_array();
 	json_int_t losses = (json_int_t)recipients_losses(gate->recipients);
@@ -401,6 +419,7 @@ static void import_batch(struct control_call *call, const json_t *addresses)
 		if (outcome == MALFORMED)
 			json_array_append_new(malformed, json_integer((json_int_t)i));
 	}
+	count_anew(call, &import);
 	config_put(import.config);
 	result = counts_to_json(counts);
 	json_object_set_new(result, "malformed_at", malformed);

@@ -95,12 +95,13 @@ static json_t *recipients_to_json(const struct control_settings *settings, struc
 		.local = "",
 		.clock = domain_view_clock(view, loop_wall_seconds()),
 	};
+	double coverage = history_coverage(settings->history, domain_name(domain));
 	struct recipient_counts counts;
 
 	recipients_count(settings->gate->recipients, &question, &counts);
-	/* "coverage" needs the month's questions, which are not kept yet: null until they are */
-	return json_pack("{s:I, s:I, s:b, s:n}", "valid", (json_int_t)counts.valid, "invalid",
-			 (json_int_t)counts.invalid, "catch_all", counts.catch_all, "coverage");
+	return json_pack("{s:I, s:I, s:b, s:o}", "valid", (json_int_t)counts.valid, "invalid",
+			 (json_int_t)counts.invalid, "catch_all", counts.catch_all, "coverage",
+			 control_share(coverage));
 }
 
 static json_t *counters_to_json(const struct domain *domain)

@@ -53,6 +53,11 @@ void outage_end(struct outage *outage, const struct outage_news *news)
 		outage->recover_seconds = seconds_between(news->began, news->at);
 }
 
+bool outage_is_near(const struct outage *outage, int64_t wall, int64_t seconds)
+{
+	return outage->end == 0 || (wall >= outage->end && wall - outage->end < seconds);
+}
+
 void outage_take_mail(struct outage *outage, int64_t wall)
 {
 	outage->mails_taken++;

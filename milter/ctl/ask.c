@@ -179,7 +179,7 @@ bool ctl_print_json(const struct ctl *ctl, const json_t *result)
 {
 	if (!ctl->json)
 		return false;
-	json_dumpf(result, stdout, JSON_COMPACT);
+	json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	return true;
 }

@@ -27,6 +27,13 @@ static const char recipients_help[] =
 	"\n"
 	"  import and forget need root or the daemon's own user.\n";
 
+static const char report_help[] =
+	"  Of the last 30 days, or of --since: 12h, 7d, 90d ... Availability and its sums are by\n"
+	"  whole days (UTC); outages are those that were not over before.\n"
+	"  What counts is what the probes saw: time in which this host was cut off itself, or the\n"
+	"  daemon did not run, is counted for nobody, and a forced state is no outage.\n"
+	"  --csv prints one line per outage, with a line of titles, for spreadsheets.\n";
+
 static const struct ctl_command commands[] = {
 	{ "status", "[DOMAIN]", "states, since when, endpoints, what the memory holds", ctl_status,
 	  NULL },
@@ -36,6 +43,9 @@ static const struct ctl_command commands[] = {
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", ctl_recipients,
 	  recipients_help },
+	{ "report", "[DOMAIN] [--since 30d] [--csv]",
+	  "outages and availability, mail taken and flushed: the SLA review", ctl_report,
+	  report_help },
 	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload,
 	  NULL },
 	{ "version", "", "of this program and of the daemon", ctl_version, NULL },

@@ -27,6 +27,7 @@
 #include "mta/filter.h"
 #include "mta/flush.h"
 #include "mta/gate.h"
+#include "watch/history.h"
 #include "watch/isolation.h"
 
 #define STOP_SECONDS	     7
@@ -50,6 +51,7 @@ struct daemon {
 	struct canaries *canaries;
 	struct sweep *sweep;
 	struct flush *flush;
+	struct history *history;
 	struct gate gate;
 	struct control *control;
 	struct web *web;
@@ -338,6 +340,14 @@ static void count_transition(void *arg, const struct domain *domain,
 	stats_count_transition(arg, change->state);
 }
 
+/* A list of recipients is another: what was unknown before says nothing of it. */
+static void count_anew(void *arg, const char *domain)
+{
+	struct daemon *daemon = arg;
+
+	history_count_anew(daemon->history, domain);
+}
+
 static void start_watching(struct daemon *daemon)
 {
 	struct services *services = &daemon->services;
@@ -356,6 +366,8 @@ static void start_watching(struct daemon *daemon)
 	daemon->gate.domains = domains_new(services, daemon->config, &listener);
 	flush_set_domains(daemon->flush, daemon->gate.domains);
 	domains_watch(daemon->gate.domains, &counter);
+	daemon->history = history_new(services, daemon->gate.domains);
+	recipient_lists_watch(daemon->lists, count_anew, daemon);
 	daemon->gate.callouts =
 		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,
 			     &daemon->secret, daemon->config);
@@ -376,6 +388,7 @@ static int start_doors(struct daemon *daemon)
 					    .services = &daemon->services,
 					    .gate = &daemon->gate,
 					    .flush = daemon->flush,
+					    .history = daemon->history,
 					    .isolation = daemon->services.isolation,
 					    .path = config->milter.control_socket,
 					    .reload = reload_by_control,
@@ -469,6 +482,7 @@ void daemon_stop(struct daemon *daemon)
 	loop_run_posted(services->loop);
 	web_free(daemon->web);
 	control_free(daemon->control);
+	history_free(daemon->history);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");
 		writer_settle(services->writer);

@@ -38,6 +38,7 @@ static const char *const table_names[STORE_TABLE_COUNT] = {
 	[STORE_META] = "meta",	     [STORE_RECIPIENTS] = "recipients",
 	[STORE_DOMAINS] = "domains", [STORE_ENDPOINTS] = "endpoints",
 	[STORE_SENDERS] = "senders", [STORE_CANARIES] = "canaries",
+	[STORE_HISTORY] = "history",
 };
 
 static struct store_lmdb *downcast(struct store *store)

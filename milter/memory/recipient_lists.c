@@ -55,6 +55,8 @@ struct recipient_lists {
 	struct loop_timer *look;
 	pthread_rwlock_t lock; /* of `all` and what is in it */
 	struct list *all;
+	recipient_lists_changed changed; /* NULL: nobody wants to know */
+	void *changed_arg;
 };
 
 static void locals_free(struct local_part **locals)
@@ -307,6 +309,12 @@ static bool is_current(const struct recipient_lists *lists, const struct list *l
 	       strcmp(list->path, domain->recipients_file) == 0;
 }
 
+static void tell_changed(const struct recipient_lists *lists, const char *domain)
+{
+	if (lists->changed != NULL)
+		lists->changed(lists->changed_arg, domain);
+}
+
 static void load(struct recipient_lists *lists, const struct config_domain *domain, bool force)
 {
 	struct list *old = list_find(lists, domain->name);
@@ -322,6 +330,7 @@ static void load(struct recipient_lists *lists, const struct config_domain *doma
 			 list->count);
 		list_put(lists, list, old);
 		list_keep(lists, list);
+		tell_changed(lists, list->domain);
 		return;
 	}
 	log_error("recipients: domain=%s file=%s refused: %s; %s", list->domain, list->path, why,
@@ -393,6 +402,7 @@ static void drop_unconfigured(struct recipient_lists *lists)
 		pthread_rwlock_wrlock(&lists->lock);
 		HASH_DEL(lists->all, list);
 		pthread_rwlock_unlock(&lists->lock);
+		tell_changed(lists, list->domain);
 		list_free(list);
 	}
 }
@@ -410,6 +420,13 @@ void recipient_lists_configure(struct recipient_lists *lists, struct config *con
 		    (force || !is_current(lists, list_find(lists, config->domain[i].name),
 					  &config->domain[i])))
 			load(lists, &config->domain[i], force);
+}
+
+void recipient_lists_watch(struct recipient_lists *lists, recipient_lists_changed changed,
+			   void *arg)
+{
+	lists->changed = changed;
+	lists->changed_arg = arg;
 }
 
 const char *recipient_lists_refusal(struct recipient_lists *lists, const char *domain)

@@ -288,6 +288,9 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 	judgement->verdict = decision_make(&judgement->facts);
 	if (request->wait_left_ms == NULL)
 		return;
+	if (judgement->verdict.row >= 3)
+		domains_count_question(gate->domains, judgement->domain,
+				       judgement->found.status != RECIPIENT_UNKNOWN);
 	if (judgement->verdict.action == DECISION_ASK)
 		ask_in_line(gate, request, judgement);
 	if (judgement->verdict.row >= 3 && !judgement->facts.asked)

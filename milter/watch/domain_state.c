@@ -215,6 +215,15 @@ static void tell_watchers(const struct domain *domain, const struct domain_chang
 		domains->watchers[i].changed(domains->watchers[i].arg, domain, change);
 }
 
+void domain_tell_awake(const struct domain *domain, bool awake)
+{
+	const struct domains *domains = domain->owner;
+
+	for (size_t i = 0; i < domains->watcher_count; i++)
+		if (domains->watchers[i].awake != NULL)
+			domains->watchers[i].awake(domains->watchers[i].arg, domain, awake);
+}
+
 void domain_tell_prover(struct domain *domain)
 {
 	const struct domains_prover *prover = &domain->owner->prover;

@@ -80,6 +80,7 @@ void domain_begin(struct domain *domain, int64_t delay_ms)
 
 	domain->begun_ms = loop_now_ms();
 	domain_record_load(domain);
+	domain_tell_awake(domain, true);
 	domain_members_update(domain);
 	domain_evaluate(domain);
 	domain_dns_start(domain, delay_ms);
@@ -152,6 +153,7 @@ void domains_free(struct domains *domains)
 {
 	struct domain *domain, *next;
 
+	domains->watcher_count = 0; /* they aren't gone, the program stops */
 	HASH_ITER(hh, domains->all, domain, next)
 		domain_remove(domain, true);
 	loop_timer_free(domains->round_timer);
@@ -268,8 +270,24 @@ struct domains *domains_new(struct services *services, struct config *config,
 
 void domains_watch(struct domains *domains, const struct domains_watcher *watcher)
 {
+	const struct domain *domain;
+
 	assert(domains->watcher_count < DOMAINS_WATCHERS_MAX);
 	domains->watchers[domains->watcher_count++] = *watcher;
+	for (domain = domains->all; domain != NULL && watcher->awake != NULL;
+	     domain = domain->hh.next)
+		if (!domain->asleep)
+			watcher->awake(watcher->arg, domain, true);
+}
+
+void domains_unwatch(struct domains *domains, const void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < domains->watcher_count; i++)
+		if (domains->watchers[i].arg != arg)
+			domains->watchers[kept++] = domains->watchers[i];
+	domains->watcher_count = kept;
 }
 
 void domains_set_prover(struct domains *domains, const struct domains_prover *prover)
@@ -508,17 +526,6 @@ void domains_note_hanging(struct domains *domains, const char *name)
 	pthread_rwlock_unlock(&domains->lock);
 }
 
-void domains_count_verdict(struct domains *domains, const char *name, enum decision_action action)
-{
-	struct domain *domain;
-
-	pthread_rwlock_rdlock(&domains->lock);
-	HASH_FIND_STR(domains->all, name, domain);
-	if (domain != NULL)
-		atomic_fetch_add(&domain->verdicts[action], 1);
-	pthread_rwlock_unlock(&domains->lock);
-}
-
 static bool is_recent(int64_t then, int64_t seconds)
 {
 	int64_t age = loop_wall_seconds() - then;
@@ -543,6 +550,8 @@ static void take_mail(void *arg)
 		if (domain->owner->prover.delivering != NULL)
 			domain->owner->prover.delivering(domain->owner->prover.arg, domain);
 	}
+	if (domain != NULL)
+		domain_tell_mail(domain);
 	free(counted);
 }
 
@@ -678,23 +687,4 @@ size_t domain_member_count(const struct domain *domain)
 struct domain_member domain_member(const struct domain *domain, size_t i)
 {
 	return domain->members[i];
-}
-
-unsigned long domain_verdicts(const struct domain *domain, enum decision_action action)
-{
-	return atomic_load(&domain->verdicts[action]);
-}
-
-unsigned long domain_mails_waiting(const struct domain *domain)
-{
-	return domain->mails;
-}
-
-void domain_flushed(struct domain *domain)
-{
-	if (domain->mails > 0 || domain->mails_unsure)
-		domain->flushed = loop_wall_seconds();
-	domain->mails = 0;
-	domain->mails_unsure = false;
-	domain_record_save(domain);
 }

@@ -129,6 +129,7 @@ void domain_consider_sleep(struct domain *domain)
 	    !learned_may_sleep(domain->state, domain->mails > 0 || domain->mails_unsure, idle))
 		return;
 	log_action(domain, LOG_LEVEL_INFO, "asleep", NULL, NULL);
+	domain_tell_awake(domain, false);
 	domain_dns_stop(domain);
 	domain->up_seconds = domain_up_clock(domain);
 	domain->up_started_ms = 0;
