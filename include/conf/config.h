@@ -154,6 +154,12 @@ struct config *config_load(const char *path, struct config_errors *errors);
  * includes start in its folder. */
 struct config *config_load_bytes(const char *name, const char *bytes, size_t length,
 				 struct config_errors *errors);
+
+/* Where the daemon of that configuration listens for backupmxctl; free() it. What else is wrong in
+ * the file is no matter, nor are the files it names: NULL, with a line in *errors, only when `path`
+ * itself can't be read. */
+char *config_control_socket(const char *path, struct config_errors *errors);
+
 void config_errors_fini(struct config_errors *errors);
 
 struct config *config_get(struct config *config); /* any thread */

@@ -39,6 +39,9 @@ struct judgement {
 	struct verdict verdict;
 };
 
+/* The primary is asked for the recipient in the background, after the answer. */
+bool judgement_learns(const struct judgement *judgement);
+
 void judge(struct gate *gate, const struct judge_request *request, struct judgement *judgement);
 
 #endif

@@ -251,6 +251,35 @@ struct config *config_load_bytes(const char *name, const char *bytes, size_t len
 	return build(&ini, true, errors);
 }
 
+char *config_control_socket(const char *path, struct config_errors *errors)
+{
+	struct problems problems = { .files = NULL };
+	struct ini ini = { .problems = &problems };
+	struct pool pool = { .chunks = NULL };
+	struct config config = { .domain_count = 0 };
+	struct reader reader = {
+		.problems = &problems, .pool = &pool, .config = &config, .ini = &ini
+	};
+	bool was_read = ini_read(&ini, path);
+	char *socket = NULL;
+
+	if (was_read) {
+		const char *standard = options_find("milter", "control_socket")->standard;
+
+		reader_run(&reader);
+		socket = memory_string(config.milter.control_socket != NULL
+					       ? config.milter.control_socket
+					       : standard);
+	}
+	free(reader.domains);
+	ini_fini(&ini);
+	problems_finish(&problems, errors);
+	if (was_read)
+		config_errors_fini(errors);
+	pool_fini(&pool);
+	return socket;
+}
+
 void config_errors_fini(struct config_errors *errors)
 {
 	for (size_t i = 0; i < errors->count; i++)

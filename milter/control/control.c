@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "core/tag.h"
 
 #define SOCKET_MODE 0660
@@ -99,11 +100,17 @@ void control_fail(struct control_call *call, int exit_code, const char *format, 
 {
 	char message[4096];
 	va_list args;
+	json_t *text;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	send_envelope(call, json_pack("{s:i, s:s}", "exit", exit_code, "error", message));
+	text = json_string(message);
+	if (text == NULL) { /* cut in the middle of a character */
+		text_make_printable(message);
+		text = json_string(message);
+	}
+	send_envelope(call, json_pack("{s:i, s:o}", "exit", exit_code, "error", text));
 }
 
 const char *control_string(const struct control_call *call, const char *key, const char *fallback)

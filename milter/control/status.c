@@ -187,7 +187,11 @@ void control_status(struct control_call *call)
 		control_answer(call, exit_code, envelope(settings, config, array));
 	} else {
 		json_decref(array);
-		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+		control_fail(call, EXIT_NO,
+			     "%s is no domain of ours: it is neither configured nor learned; those "
+			     "that are: "
+			     "backupmxctl status",
+			     wanted);
 	}
 	config_put(config);
 }

@@ -13,25 +13,33 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "conf/config.h"
+#include "conf/options.h"
 #include "ctl/ctl.h"
 
-#define DEFAULT_SOCKET "/run/backupmx-milter/control.sock"
+#define DEFAULT_CONFIG "/etc/backupmx-milter/backupmx.ini"
 #define ANSWER_MAX     (256UL << 20)
 #define ANSWER_SECONDS 60
 
-/* -s, else what the configuration says, else the default: an unreadable configuration is no reason
- * not to try. */
+/* -s, else what the configuration says. The default one need not be there, nor be readable for
+ * those who may use the socket; what else is wrong with it is the daemon's business. */
 char *ctl_socket_path(const struct ctl *ctl)
 {
 	struct config_errors errors = { .lines = NULL };
-	struct config *config;
+	char message[1024];
 	char *path;
 
 	if (ctl->socket_path != NULL)
 		return memory_string(ctl->socket_path);
-	config = config_load(ctl->config_path, &errors);
-	path = memory_string(config != NULL ? config->milter.control_socket : DEFAULT_SOCKET);
-	config_put(config);
+	path = config_control_socket(ctl->config_path != NULL ? ctl->config_path : DEFAULT_CONFIG,
+				     &errors);
+	if (path == NULL && ctl->config_path == NULL) {
+		path = memory_string(options_find("milter", "control_socket")->standard);
+	} else if (path == NULL) {
+		snprintf(message, sizeof(message),
+			 "-c %s; give the daemon's configuration, or its socket by -s",
+			 errors.lines[0]);
+		ctl_fail(ctl, CTL_EXIT_USAGE, message);
+	}
 	config_errors_fini(&errors);
 	return path;
 }
@@ -98,21 +106,41 @@ static char *receive_line(int fd)
 	return NULL;
 }
 
-static char *exchange(const char *path, json_t *request)
+/* The daemon's answer; NULL with errno (0: it hung up) when there is none. */
+static char *exchange(const char *path, const char *request)
 {
-	char *text = json_dumps(request, JSON_COMPACT);
 	char *answer = NULL;
 	int fd = connect_to(path);
 
-	json_decref(request);
-	if (fd >= 0 && text != NULL && send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
+	if (fd < 0)
+		return NULL;
+	errno = 0;
+	if (send_all(fd, request, strlen(request)) && send_all(fd, "\n", 1))
 		answer = receive_line(fd);
-	else if (errno == 0)
-		errno = EPROTO;
-	if (fd >= 0)
+	if (answer == NULL) {
+		int error = errno;
+
 		close(fd);
-	free(text);
+		errno = error;
+		return NULL;
+	}
+	close(fd);
 	return answer;
+}
+
+/* Names and bytes of others: only line ends reach the terminal as they are. */
+static void print_error(const char *message)
+{
+	char shown[4096];
+	TEXT_ON(text, shown);
+
+	for (; *message != '\0'; message++) {
+		if (*message == '\n')
+			text_add_char(&text, '\n');
+		else
+			text_add_printable(&text, message, 1);
+	}
+	fprintf(stderr, "backupmxctl: %s\n", shown);
 }
 
 int ctl_fail(const struct ctl *ctl, int code, const char *message)
@@ -120,12 +148,18 @@ int ctl_fail(const struct ctl *ctl, int code, const char *message)
 	json_t *error;
 
 	if (!ctl->json) {
-		fprintf(stderr, "backupmxctl: %s\n", message);
+		print_error(message);
 		return code;
 	}
 	error = json_pack("{s:s}", "error", message);
-	json_dumpf(error, stdout, JSON_COMPACT);
-	putchar('\n');
+	if (error == NULL) { /* somebody's bytes that are no UTF-8 */
+		char shown[4096];
+		TEXT_ON(text, shown);
+
+		text_add_printable(&text, message, strlen(message));
+		error = json_pack("{s:s}", "error", shown);
+	}
+	ctl_print_json(ctl, error);
 	json_decref(error);
 	return code;
 }
@@ -134,35 +168,44 @@ static const char *advice(int error)
 {
 	switch (error) {
 	case ENOENT:
+		return "no daemon has made it: is backupmx-milter running, with this "
+		       "control_socket? (systemctl status backupmx-milter)";
 	case ECONNREFUSED:
-		return "is backupmx-milter running?";
+		return "no daemon listens there: start it (systemctl start backupmx-milter)";
 	case EACCES:
-		return "you may not use this socket: be root, or in its group";
+	case EPERM:
+		return "you may not use this socket: be root, or the daemon's user, or in the "
+		       "socket's group";
+	case ENOTSOCK:
+	case EPROTOTYPE:
+		return "that is no daemon's control socket: see -s and control_socket";
+	case ENAMETOOLONG:
+		return "the name of a socket has at most 107 characters";
+	case EAGAIN:
+		return "the daemon takes too long: it may be busy or hang (see its log)";
 	default:
-		return "no answer from the daemon";
+		return "the daemon gave no answer: see its log";
 	}
 }
 
-int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
+static int fail_unreachable(const struct ctl *ctl, const char *path, int error)
 {
-	char *path = ctl_socket_path(ctl);
-	json_t *answer = NULL;
 	char message[1024];
-	char *line;
+
+	snprintf(message, sizeof(message), "%s: %s; %s", path,
+		 error == 0	   ? "the connection was closed"
+		 : error == EAGAIN ? "no answer in time"
+				   : strerror(error),
+		 advice(error));
+	return ctl_fail(ctl, CTL_EXIT_UNREACHABLE, message);
+}
+
+/* Takes the answer apart. */
+static int take_answer(const struct ctl *ctl, const char *line, json_t **result)
+{
+	json_t *answer = json_loads(line, 0, NULL);
 	int code;
 
-	*result = NULL;
-	errno = 0;
-	line = exchange(path, request);
-	if (line == NULL) {
-		snprintf(message, sizeof(message), "%s: %s; %s", path,
-			 errno != 0 ? strerror(errno) : "the connection was closed", advice(errno));
-		free(path);
-		return ctl_fail(ctl, CTL_EXIT_UNREACHABLE, message);
-	}
-	free(path);
-	answer = json_loads(line, 0, NULL);
-	free(line);
 	if (!json_is_object(answer)) {
 		json_decref(answer);
 		return ctl_fail(ctl, CTL_EXIT_UNREACHABLE, "the daemon's answer makes no sense");
@@ -172,6 +215,34 @@ int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
 	if (*result == NULL)
 		ctl_fail(ctl, code, ctl_string(answer, "error"));
 	json_decref(answer);
+	return code;
+}
+
+int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	char *path = NULL;
+	char *line = NULL;
+	int code = CTL_EXIT_USAGE;
+
+	*result = NULL;
+	json_decref(request);
+	if (text == NULL) {
+		ctl_fail(ctl, code, "an argument is no UTF-8 text");
+		goto out;
+	}
+	path = ctl_socket_path(ctl);
+	if (path == NULL)
+		goto out;
+	line = exchange(path, text);
+	if (line == NULL)
+		code = fail_unreachable(ctl, path, errno);
+	else
+		code = take_answer(ctl, line, result);
+out:
+	free(line);
+	free(path);
+	free(text);
 	return code;
 }
 
@@ -201,24 +272,39 @@ bool ctl_flag(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-const char *ctl_ago(const json_t *object, const char *key, char *buffer, size_t size)
+long long ctl_time(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));
 	struct tm utc = { .tm_isdst = 0 };
-	long long seconds;
 
 	if (value == NULL || strptime(value, "%Y-%m-%dT%H:%M:%SZ", &utc) == NULL)
-		return "-";
-	seconds = (long long)(time(NULL) - timegm(&utc));
+		return 0;
+	return (long long)timegm(&utc);
+}
+
+const char *ctl_span(long long seconds, char *buffer, size_t size)
+{
 	if (seconds < 0)
 		seconds = 0;
 	if (seconds < 120)
-		snprintf(buffer, size, "%lld s ago", seconds);
+		snprintf(buffer, size, "%lld s", seconds);
 	else if (seconds < 7200)
-		snprintf(buffer, size, "%lld min ago", seconds / 60);
+		snprintf(buffer, size, "%lld min", seconds / 60);
 	else if (seconds < 172800)
-		snprintf(buffer, size, "%lld h ago", seconds / 3600);
+		snprintf(buffer, size, "%lld h", seconds / 3600);
 	else
-		snprintf(buffer, size, "%lld days ago", seconds / 86400);
+		snprintf(buffer, size, "%lld days", seconds / 86400);
+	return buffer;
+}
+
+const char *ctl_ago(const json_t *object, const char *key, char *buffer, size_t size)
+{
+	long long then = ctl_time(object, key);
+	char span[32];
+
+	if (then == 0)
+		return "-";
+	snprintf(buffer, size, "%s ago",
+		 ctl_span((long long)time(NULL) - then, span, sizeof(span)));
 	return buffer;
 }

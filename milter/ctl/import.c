@@ -4,7 +4,6 @@
  * and sends what it finds to the daemon in batches. Takes the same memory for any size of file.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -518,28 +517,6 @@ static bool format_parse(const char *word, enum format *format)
 	return false;
 }
 
-static bool read_arguments(struct import *import, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "domain", required_argument, NULL, 'd' },
-		{ "format", required_argument, NULL, 'f' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int option;
-
-	optind = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'd')
-			import->domain = optarg;
-		else if (option != 'f' || !format_parse(optarg, &import->format))
-			return false;
-	}
-	if (optind != argc - 1)
-		return false;
-	import->path = argv[optind];
-	return true;
-}
-
 static bool is_domain(const char *name)
 {
 	struct recipient_entry entry;
@@ -552,22 +529,34 @@ static bool is_domain(const char *name)
 	return !text.cut && entry.kind == RECIPIENT_ENTRY_CATCH_ALL;
 }
 
+static int check_arguments(struct ctl *ctl, struct import *import)
+{
+	const char *format = ctl_option(ctl, "format");
+
+	if (format != NULL && !format_parse(format, &import->format))
+		return ctl_misused(
+			ctl,
+			"--format: \"%s\" is none of auto, list, map, log, postfix, exim, "
+			"sendmail",
+			format);
+	if (import->domain != NULL && !is_domain(import->domain))
+		return ctl_misused(ctl, "--domain: \"%s\" is no domain name, such as example.org",
+				   import->domain);
+	return CTL_EXIT_OK;
+}
+
 int ctl_recipients_import(struct ctl *ctl, int argc, char **argv)
 {
-	struct import import = { .ctl = ctl };
+	struct import import = { .ctl = ctl, .domain = ctl_option(ctl, "domain"), .path = argv[1] };
 	char *path;
-	int code;
+	int code = check_arguments(ctl, &import);
 
-	if (!read_arguments(&import, argc, argv)) {
-		return ctl_usage(ctl, "recipients",
-				 "import FILE [--domain DOMAIN] [--format "
-				 "auto|list|map|log|postfix|exim|sendmail]");
-	}
-	if (import.domain != NULL && !is_domain(import.domain))
-		return ctl_fail(ctl, CTL_EXIT_USAGE,
-				"--domain takes a domain name, such as "
-				"example.org");
+	(void)argc;
+	if (code != CTL_EXIT_OK)
+		return code;
 	ctl->socket_path = path = ctl_socket_path(ctl);
+	if (path == NULL)
+		return CTL_EXIT_USAGE;
 	import.batch = json_array();
 	import.refused = json_object();
 	import.seen = memory_array(SEEN_SLOTS, sizeof(*import.seen));

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "recipients show", "list", "export", "forget"; "import" is in import.c. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "ctl/ctl.h"
-
-static int usage(const struct ctl *ctl, const char *line)
-{
-	return ctl_usage(ctl, "recipients", line);
-}
 
 /* Names are foreign: no control characters reach the terminal. */
 static const char *shown(const char *name, char *buffer, size_t size)
@@ -25,15 +19,14 @@ static const char *shown(const char *name, char *buffer, size_t size)
 
 /* ---- show ---- */
 
-static int show(struct ctl *ctl, int argc, char **argv)
+int ctl_recipients_show(struct ctl *ctl, int argc, char **argv)
 {
 	char name[512];
 	char ago[32];
 	json_t *result;
 	int code;
 
-	if (argc != 2)
-		return usage(ctl, "show ADDRESS");
+	(void)argc;
 	code = ctl_ask(ctl,
 		       json_pack("{s:s, s:s}", "command", "recipients-show", "recipient", argv[1]),
 		       &result);
@@ -59,8 +52,8 @@ static int ask_pages(struct ctl *ctl, json_t *request, page_taker take, void *ar
 {
 	char *path = ctl_socket_path(ctl);
 	json_t *page, *after;
-	bool more = true;
-	int code = CTL_EXIT_OK;
+	bool more = path != NULL;
+	int code = more ? CTL_EXIT_OK : CTL_EXIT_USAGE;
 
 	ctl->socket_path = path;
 	while (more) {
@@ -132,38 +125,23 @@ static int end_listing(const struct listing *listing, int code)
 {
 	if (code == CTL_EXIT_OK && listing->ctl->json && listing->begun)
 		puts("]");
-	if (fflush(stdout) != 0) {
-		perror("backupmxctl: standard output");
-		return CTL_EXIT_NO;
-	}
 	return code;
 }
 
-static int list(struct ctl *ctl, int argc, char **argv)
+int ctl_recipients_list(struct ctl *ctl, int argc, char **argv)
 {
-	static const char line[] = "list [DOMAIN] [--status valid|invalid|catch-all]";
-	static const struct option options[] = {
-		{ "status", required_argument, NULL, 's' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct listing listing = { .ctl = ctl };
-	const char *status = "";
-	int option;
+	const char *status = ctl_option(ctl, "status");
 
-	optind = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 's' || !is_status(optarg))
-			return usage(ctl, line);
-		status = optarg;
-	}
-	if (argc - optind > 1)
-		return usage(ctl, line);
-	return end_listing(
-		&listing,
-		ask_pages(ctl,
-			  json_pack("{s:s, s:s, s:s}", "command", "recipients-list", "domain",
-				    optind < argc ? argv[optind] : "", "status", status),
-			  list_page, &listing));
+	if (status != NULL && !is_status(status))
+		return ctl_misused(ctl, "--status: \"%s\" is none of valid, invalid, catch-all",
+				   status);
+	return end_listing(&listing,
+			   ask_pages(ctl,
+				     json_pack("{s:s, s:s, s:s}", "command", "recipients-list",
+					       "domain", argc > 1 ? argv[1] : "", "status",
+					       status != NULL ? status : ""),
+				     list_page, &listing));
 }
 
 /* ---- export ---- */
@@ -188,12 +166,10 @@ static void export_page(void *arg, const json_t *page)
 	}
 }
 
-static int export(struct ctl *ctl, int argc, char **argv)
+int ctl_recipients_export(struct ctl *ctl, int argc, char **argv)
 {
 	struct listing listing = { .ctl = ctl };
 
-	if (argc > 2)
-		return usage(ctl, "export [DOMAIN]");
 	return end_listing(&listing,
 			   ask_pages(ctl,
 				     json_pack("{s:s, s:s, s:b}", "command", "recipients-list",
@@ -216,14 +192,13 @@ static void forget_page(void *arg, const json_t *page)
 	forgetting->count += ctl_number(page, "forgotten");
 }
 
-static int forget(struct ctl *ctl, int argc, char **argv)
+int ctl_recipients_forget(struct ctl *ctl, int argc, char **argv)
 {
 	struct forgetting forgetting = { .count = 0 };
 	json_t *result;
 	int code;
 
-	if (argc != 2)
-		return usage(ctl, "forget ADDRESS|@DOMAIN");
+	(void)argc;
 	code = ask_pages(
 		ctl, json_pack("{s:s, s:s}", "command", "recipients-forget", "recipient", argv[1]),
 		forget_page, &forgetting);
@@ -234,22 +209,4 @@ static int forget(struct ctl *ctl, int argc, char **argv)
 		printf("%lld forgotten\n", forgetting.count);
 	json_decref(result);
 	return forgetting.count > 0 ? code : CTL_EXIT_NO;
-}
-
-/* ---- which ---- */
-
-int ctl_recipients(struct ctl *ctl, int argc, char **argv)
-{
-	static const struct {
-		const char *name;
-		int (*run)(struct ctl *ctl, int argc, char **argv);
-	} verbs[] = {
-		{ "list", list },     { "show", show },	    { "import", ctl_recipients_import },
-		{ "export", export }, { "forget", forget },
-	};
-
-	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(ctl, argc - 1, argv + 1);
-	return ctl_wrong_usage(ctl, argv[0]);
 }

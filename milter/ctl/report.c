@@ -361,42 +361,20 @@ static void print_csv(const json_t *report)
 
 /* ---- the command ---- */
 
-/* False: wrong usage, or *code says what was said already. */
-static bool options_read(const struct ctl *ctl, int argc, char **argv, struct options *options,
-			 int *code)
-{
-	*code = -1;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--csv") == 0) {
-			options->csv = true;
-		} else if (strcmp(argv[i], "--since") == 0 && i + 1 < argc) {
-			if (!duration_parse(argv[++i], &options->since) || options->since < 1 ||
-			    options->since > DURATION_MAX_SECONDS) {
-				*code = ctl_fail(ctl, CTL_EXIT_USAGE,
-						 "--since takes a duration from 1s to 3650d, "
-						 "such as 12h, 30d or 90d");
-				return false;
-			}
-		} else if (argv[i][0] == '-' || options->domain != NULL) {
-			return false;
-		} else {
-			options->domain = argv[i];
-		}
-	}
-	return true;
-}
-
 int ctl_report(struct ctl *ctl, int argc, char **argv)
 {
-	struct options options = { .domain = NULL };
+	struct options options = { .domain = argc > 1 ? argv[1] : NULL,
+				   .csv = ctl_option(ctl, "csv") != NULL };
+	const char *since = ctl_option(ctl, "since");
 	json_t *report;
 	int code;
 
-	if (!options_read(ctl, argc, argv, &options, &code))
-		return code >= 0 ? code : ctl_wrong_usage(ctl, argv[0]);
+	if (since != NULL && (!duration_parse(since, &options.since) || options.since < 1 ||
+			      options.since > DURATION_MAX_SECONDS))
+		return ctl_misused(ctl, "--since takes a duration from 1s to 3650d, such as 12h, "
+					"30d or 90d");
 	if (options.csv && ctl->json)
-		return ctl_fail(ctl, CTL_EXIT_USAGE,
-				"--csv and --json don't go together: choose one");
+		return ctl_misused(ctl, "--csv and --json don't go together: choose one");
 	code = ask(ctl, &options, &report);
 	if (report == NULL)
 		return code;

@@ -1,142 +1,216 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "status": a table of all domains, or one domain's page. */
+/* "status": a table of all domains, those in trouble first, or one domain's page. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/memory.h"
+#include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/terminal.h"
 
-static unsigned endpoints_up(const json_t *domain, unsigned *total)
-{
-	json_t *endpoint;
-	unsigned up = 0;
-	size_t i;
-
-	*total = 0;
-	json_array_foreach(json_object_get(domain, "endpoints"), i, endpoint) {
-		++*total;
-		if (strcmp(ctl_string(endpoint, "state"), "up") == 0)
-			up++;
-	}
-	return up;
-}
-
-static const char *state_shown(const json_t *domain)
+const char *ctl_domain_state(const json_t *domain)
 {
 	return ctl_flag(domain, "recovering") ? "up (recovering)" : ctl_string(domain, "state");
 }
 
-static void print_table(const json_t *domains)
+/* ---- order ---- */
+
+/* Those that want somebody's attention come first. */
+static const char *const order[] = { "down",	  "sick",    "not-backup", "forced-down",
+				     "forced-up", "unknown", "up" };
+#define ORDER_COUNT (sizeof(order) / sizeof(order[0]))
+
+static size_t rank_of(const json_t *domain)
 {
+	const char *state = ctl_string(domain, "state");
+
+	for (size_t i = 0; i < ORDER_COUNT; i++)
+		if (strcmp(state, order[i]) == 0)
+			return i * 2 + !ctl_flag(domain, "recovering");
+	return 0;
+}
+
+struct ranked {
+	size_t rank;
+	size_t place; /* as the daemon told them: by name */
+	const json_t *domain;
+};
+
+static int compare_ranks(const void *left, const void *right)
+{
+	const struct ranked *a = left;
+	const struct ranked *b = right;
+
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	return a->place < b->place ? -1 : a->place > b->place;
+}
+
+static struct ranked *rank_all(const json_t *domains)
+{
+	struct ranked *ranked = memory_array(json_array_size(domains) + 1, sizeof(*ranked));
 	json_t *domain;
 	size_t i;
 
-	printf("%-32s %-15s %-13s %-9s %s\n", "DOMAIN", "STATE", "SINCE", "ENDPOINTS", "REASON");
-	json_array_foreach(domains, i, domain) {
-		char ago[32];
-		char up[32];
-		unsigned total;
-		unsigned count = endpoints_up(domain, &total);
-
-		snprintf(up, sizeof(up), "%u/%u up", count, total);
-		printf("%-32s %-15s %-13s %-9s %s\n", ctl_string(domain, "domain"),
-		       state_shown(domain), ctl_ago(domain, "since", ago, sizeof(ago)), up,
-		       ctl_string(domain, "reason"));
-	}
-	if (json_array_size(domains) == 0)
-		puts("no domain yet: one is learned when mail for it comes (domains_from_mta), or "
-		     "write [domain \"example.org\"] into the configuration");
+	json_array_foreach(domains, i, domain)
+		ranked[i] = (struct ranked){ rank_of(domain), i, domain };
+	qsort(ranked, json_array_size(domains), sizeof(*ranked), compare_ranks);
+	return ranked;
 }
 
-static void print_list(const char *label, const json_t *array)
-{
-	json_t *item;
-	size_t i;
+/* ---- the table ---- */
 
-	printf("  %-15s", label);
-	json_array_foreach(array, i, item)
-		printf("%s%s", i > 0 ? ", " : "", json_string_value(item));
-	puts(json_array_size(array) == 0 ? "none" : "");
-}
-
-static void print_endpoints(const json_t *endpoints)
+static void add_endpoints(struct terminal_table *table, const json_t *domain)
 {
+	const json_t *endpoints = json_object_get(domain, "endpoints");
 	json_t *endpoint;
+	size_t i, up = 0;
+
+	json_array_foreach(endpoints, i, endpoint)
+		up += strcmp(ctl_string(endpoint, "state"), "up") == 0;
+	if (json_array_size(endpoints) == 0)
+		terminal_table_add(table, TERMINAL_FAINT, "none");
+	else
+		terminal_table_add_format(table, TERMINAL_PLAIN, "%zu/%zu up", up,
+					  json_array_size(endpoints));
+}
+
+/* Why it is what it is; or why its state may be old. */
+static void add_reason(struct terminal_table *table, const json_t *domain)
+{
+	long long until = ctl_time(domain, "forced_until");
+	char span[32];
+
+	if (until != 0)
+		terminal_table_add_format(
+			table, TERMINAL_PLAIN, "for %s more",
+			ctl_span(until - (long long)time(NULL), span, sizeof(span)));
+	else if (ctl_flag(domain, "asleep"))
+		terminal_table_add(table, TERMINAL_FAINT, "asleep");
+	else if (strcmp(ctl_string(domain, "state"), "not-backup") == 0 &&
+		 strcmp(ctl_string(domain, "reason"), "ok") == 0)
+		terminal_table_add(table, TERMINAL_PLAIN,
+				   ctl_say_standing_briefly(ctl_string(domain, "mx")));
+	else
+		terminal_table_add(table, TERMINAL_PLAIN, ctl_string(domain, "reason"));
+}
+
+static void add_domain(struct terminal_table *table, const json_t *domain)
+{
+	char ago[48];
+
+	terminal_table_add(table, TERMINAL_PLAIN, ctl_string(domain, "domain"));
+	terminal_table_add(table,
+			   ctl_flag(domain, "recovering")
+				   ? TERMINAL_UNSURE
+				   : terminal_tone_of_state(ctl_string(domain, "state")),
+			   ctl_domain_state(domain));
+	terminal_table_add(table, TERMINAL_PLAIN, ctl_ago(domain, "since", ago, sizeof(ago)));
+	add_endpoints(table, domain);
+	add_reason(table, domain);
+}
+
+static void print_table(const struct terminal *terminal, const json_t *domains)
+{
+	static const struct terminal_column columns[] = {
+		{ .title = "DOMAIN", .least = 16 },
+		{ .title = "STATE" },
+		{ .title = "SINCE" },
+		{ .title = "ENDPOINTS" },
+		{ .title = "REASON", .least = 12 },
+	};
+	struct terminal_table *table =
+		terminal_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	struct ranked *ranked = rank_all(domains);
+
+	for (size_t i = 0; i < json_array_size(domains); i++)
+		add_domain(table, ranked[i].domain);
+	terminal_table_print(table, terminal, 0);
+	terminal_table_free(table);
+	free(ranked);
+}
+
+/* "3 domains: 2 up, 1 down". */
+static void print_summary(const struct terminal *terminal, const json_t *domains)
+{
+	size_t count = json_array_size(domains);
+	size_t asleep = 0;
+	char line[256];
+	TEXT_ON(text, line);
+	json_t *domain;
 	size_t i;
 
-	json_array_foreach(endpoints, i, endpoint) {
-		char since[32];
-		char probed[32];
+	text_add_format(&text, "%zu domain%s:", count, count == 1 ? "" : "s");
+	for (size_t state = ORDER_COUNT; state-- > 0;) {
+		size_t in_state = 0;
 
-		printf("  %-28s %-8s since %-13s probed %-11s %s\n",
-		       ctl_string(endpoint, "endpoint"), ctl_string(endpoint, "state"),
-		       ctl_ago(endpoint, "since", since, sizeof(since)),
-		       ctl_ago(endpoint, "last_probe", probed, sizeof(probed)),
-		       ctl_string(endpoint, "reason"));
+		json_array_foreach(domains, i, domain)
+			in_state += strcmp(ctl_string(domain, "state"), order[state]) == 0;
+		if (in_state > 0)
+			text_add_format(&text, "%s %zu %s",
+					text.start[text.length - 1] == ':' ? "" : ",", in_state,
+					order[state]);
 	}
+	json_array_foreach(domains, i, domain)
+		asleep += ctl_flag(domain, "asleep");
+	if (asleep > 0)
+		text_add_format(&text, "; %zu asleep", asleep);
+	terminal_paragraph(terminal, "", line);
 }
 
-/* The one state that its word doesn't explain. */
-static void print_sickness(const json_t *domain)
+static void print_all(const struct terminal *terminal, const json_t *domains)
 {
-	if (strcmp(ctl_string(domain, "state"), "sick") != 0)
+	if (json_array_size(domains) == 0) {
+		terminal_paragraph(terminal, "",
+				   "no domain yet: one is learned when mail for it comes "
+				   "(domains_from_mta), or write [domain \"example.org\"] into the "
+				   "configuration");
 		return;
-	if (strcmp(ctl_string(domain, "reason"), "canary-refused") == 0)
-		puts("  the primary refuses people it accepted lately (the log's \"canary:\" lines "
-		     "say what it said):\n"
-		     "  senders are told to come again, until it accepts them");
-	else
-		puts("  the primary answers, but refuses EHLO and HELO: senders are told to come "
-		     "again, until it\n  doesn't");
+	}
+	print_table(terminal, domains);
+	fputc('\n', terminal->out);
+	print_summary(terminal, domains);
 }
 
-static void print_page(const json_t *domain)
-{
-	const json_t *recipients = json_object_get(domain, "recipients");
-	const json_t *counters = json_object_get(domain, "counters");
-	char ago[32];
+/* ---- the command ---- */
 
-	printf("%s is %s since %s (%s), reason %s\n", ctl_string(domain, "domain"),
-	       state_shown(domain), ctl_string(domain, "since"),
-	       ctl_ago(domain, "since", ago, sizeof(ago)), ctl_string(domain, "reason"));
-	print_sickness(domain);
-	printf("  %-15s%s%s\n", "source", ctl_string(domain, "source"),
-	       ctl_flag(domain, "asleep") ? ", asleep: nobody has asked for it in a day" : "");
-	printf("  %-15s%s\n", "our MX place", ctl_string(domain, "mx"));
-	print_list("senders' set", json_object_get(domain, "senders_set"));
-	print_list("forwarding set", json_object_get(domain, "forwarding_set"));
-	print_endpoints(json_object_get(domain, "endpoints"));
-	printf("  %-15s%lld valid, %lld invalid%s\n", "recipients", ctl_number(recipients, "valid"),
-	       ctl_number(recipients, "invalid"),
-	       ctl_flag(recipients, "catch_all") ? ", catch-all" : "");
-	printf("  %-15s%lld accepted, %lld deferred, %lld rejected; %lld mails since it went "
-	       "down\n",
-	       "decisions", ctl_number(counters, "accept"), ctl_number(counters, "defer"),
-	       ctl_number(counters, "reject"), ctl_number(counters, "mails_since_down"));
+/* What holds for all of them. */
+static void print_notes(const struct terminal *terminal, const json_t *result)
+{
+	if (ctl_flag(result, "isolated"))
+		terminal_paragraph(terminal, "ISOLATED: ",
+				   "neither primaries nor references answer this host: it is its "
+				   "own uplink, and states stay as they were");
+	if (strcmp(ctl_string(result, "mode"), "shadow") == 0)
+		terminal_paragraph(terminal, "SHADOW MODE: ",
+				   "decisions are only logged, and all mail is left alone "
+				   "([milter] mode = shadow)");
+	if (ctl_flag(result, "isolated") || strcmp(ctl_string(result, "mode"), "shadow") == 0)
+		fputc('\n', terminal->out);
 }
 
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
+	struct terminal terminal;
 	json_t *request;
 	json_t *result;
 	const json_t *domains;
 	int code;
 
-	if (argc > 2)
-		return ctl_wrong_usage(ctl, argv[0]);
-	request = json_pack("{s:s}", "command", "status");
-	if (argc == 2)
-		json_object_set_new(request, "domain", json_string(argv[1]));
+	request =
+		json_pack("{s:s, s:s*}", "command", "status", "domain", argc == 2 ? argv[1] : NULL);
 	code = ctl_ask(ctl, request, &result);
 	if (result == NULL || ctl_print_json(ctl, result))
 		goto out;
+	terminal_init(&terminal, stdout);
 	domains = json_object_get(result, "domains");
-	if (ctl_flag(result, "isolated"))
-		puts("this host is isolated: neither primaries nor references answer, states stay "
-		     "as they were");
+	print_notes(&terminal, result);
 	if (argc == 2)
-		print_page(json_array_get(domains, 0));
+		ctl_print_domain(&terminal, json_array_get(domains, 0));
 	else
-		print_table(domains);
+		print_all(&terminal, domains);
 out:
 	json_decref(result);
 	return code;

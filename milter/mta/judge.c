@@ -234,17 +234,23 @@ static void ask_and_wait(struct gate *gate, const struct judge_request *request,
 
 /* While the primary is up is the time to learn what must be known when it is not. A sick one is
  * asked for strangers as well: whom it accepts is known then, and shows that it recovers. */
-static void learn_in_background(struct gate *gate, const struct judge_request *request,
-				const struct judgement *judgement)
+bool judgement_learns(const struct judgement *judgement)
 {
-	struct callout_request callout = callout_of(request, judgement);
 	bool up = domain_state_is_up(judgement->view.state);
 	bool sick = judgement->view.state == DOMAIN_SICK;
 	bool unknown = judgement->facts.recipient == RECIPIENT_UNKNOWN;
 
-	if (!judgement->recipient.askable)
-		return;
-	if ((unknown && (up || sick)) || (up && judgement->found.wants_refresh))
+	if (judgement->verdict.row < 3 || !judgement->recipient.askable)
+		return false;
+	return (unknown && (up || sick)) || (up && judgement->found.wants_refresh);
+}
+
+static void learn_in_background(struct gate *gate, const struct judge_request *request,
+				const struct judgement *judgement)
+{
+	struct callout_request callout = callout_of(request, judgement);
+
+	if (judgement_learns(judgement))
 		callouts_learn(gate->callouts, &callout);
 }
 
@@ -293,6 +299,6 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 				       judgement->found.status != RECIPIENT_UNKNOWN);
 	if (judgement->verdict.action == DECISION_ASK)
 		ask_in_line(gate, request, judgement);
-	if (judgement->verdict.row >= 3 && !judgement->facts.asked)
+	if (!judgement->facts.asked)
 		learn_in_background(gate, request, judgement);
 }
