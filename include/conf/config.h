@@ -42,7 +42,7 @@ struct config_endpoints {
 
 enum config_mode { CONFIG_MODE_ENFORCE, CONFIG_MODE_SHADOW };
 enum config_tls { CONFIG_TLS_MAY, CONFIG_TLS_ENCRYPT, CONFIG_TLS_VERIFY, CONFIG_TLS_NONE };
-enum config_flush { CONFIG_FLUSH_ETRN, CONFIG_FLUSH_NONE };
+enum config_flush { CONFIG_FLUSH_ETRN, CONFIG_FLUSH_COMMAND, CONFIG_FLUSH_NONE };
 enum config_domain_metrics { CONFIG_METRICS_CONFIGURED, CONFIG_METRICS_ALL };
 enum config_case { CONFIG_CASE_FOLD, CONFIG_CASE_EXACT };
 
@@ -119,7 +119,11 @@ struct config {
 	struct {
 		enum config_flush method;
 		struct config_endpoint mta;
+		struct config_strings command; /* the program and its arguments; %d is the domain */
 	} flush;
+	struct {
+		struct config_strings command; /* the program and its arguments; count 0: none */
+	} notify;
 	struct {
 		struct config_endpoints servers;
 		int64_t timeout;

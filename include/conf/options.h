@@ -38,6 +38,8 @@ enum option_type {
 	OPTION_ENDPOINTS, /* struct config_endpoints: a list of hosts, the port may be left out */
 	OPTION_SERVERS, /* struct config_endpoints: a list of addresses, the port may be left out */
 	OPTION_SOURCES, /* struct ip, twice: a list of at most one address per family */
+	OPTION_COMMAND, /* struct config_strings: a program's absolute path and its arguments; as a
+			   list, or as words with blanks between */
 	OPTION_TYPE_COUNT
 };
 

@@ -2,8 +2,10 @@
 /* Contradictions between settings. Owns nothing; called by the thread that loads. */
 #include "conf/check.h"
 
+#include <errno.h>
 #include <ifaddrs.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/duration.h"
@@ -98,12 +100,61 @@ static void check_file(const struct reader *reader, const char *path, const char
 			     strerror(-error));
 }
 
-/* ---- all of it ---- */
-
 static struct place place_of_key(const struct reader *reader, const char *section, const char *key)
 {
 	return reader->ini->plain[option_index(options_find(section, key))];
 }
+
+/* ---- commands ---- */
+
+static int program_check(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EACCES;
+	return access(path, X_OK) != 0 ? -errno : 0;
+}
+
+static void check_command(const struct reader *reader, const char *section,
+			  const struct config_strings *command)
+{
+	struct place place = place_of_key(reader, section, "command");
+	const char *program = command->count > 0 ? command->items[0] : NULL;
+	int error;
+
+	if (program == NULL)
+		return;
+	if (program[0] != '/') {
+		problems_add(reader->problems, place, "command",
+			     "\"%.200s\" is no absolute path; write /path/of/the/program and its "
+			     "arguments",
+			     program);
+		return;
+	}
+	error = program_check(program);
+	if (error != 0)
+		problems_add(
+			reader->problems, place, "command",
+			"cannot run \"%.200s\": %s; write the path of a program that this host "
+			"can run",
+			program, strerror(-error));
+}
+
+static void check_flush(const struct reader *reader)
+{
+	const struct config *config = reader->config;
+
+	check_command(reader, "flush", &config->flush.command);
+	if (config->flush.method == CONFIG_FLUSH_COMMAND && config->flush.command.count == 0)
+		problems_add(reader->problems, place_of_key(reader, "flush", "method"), "method",
+			     "is command, and there is none; write command = "
+			     "/path/of/a/program %%d as well, or etrn");
+}
+
+/* ---- all of it ---- */
 
 static void check_valid_times(const struct reader *reader)
 {
@@ -211,6 +262,8 @@ void check_all(const struct reader *reader)
 	if (reader->config->recipients.valid_ttl > 0)
 		check_valid_times(reader);
 	check_references(reader);
+	check_flush(reader);
+	check_command(reader, "notify", &reader->config->notify.command);
 	for (size_t i = 0; i < reader->domain_count; i++)
 		check_domain(reader, &self, &reader->domains[i]);
 	self_fini(&self);

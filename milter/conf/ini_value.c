@@ -274,6 +274,53 @@ static bool read_bare_list(struct parse *parse)
 	return true;
 }
 
+/* ---- commands ---- */
+
+/* Words with blanks between, up to the line's end or a comment; inside quotes there is none. */
+static bool read_words(struct parse *parse, bool in_quotes)
+{
+	bool is_first = true;
+
+	for (;;) {
+		const char *wrong;
+
+		parse->at = ini_skip_blanks(parse->at);
+		if (in_quotes ? *parse->at == '\0' : ini_is_rest(parse->at))
+			return true;
+		wrong = ini_word_read(&parse->at, "", parse->word);
+		if (wrong != NULL)
+			return complain_here(parse, wrong);
+		emit(parse, is_first ? "" : ", ");
+		emit_word(parse);
+		is_first = false;
+	}
+}
+
+/* A command line, which may stand in quotes as a whole; or a list by commas. */
+static bool read_command(struct parse *parse)
+{
+	const char *start = parse->at;
+	const char *wrong = ini_word_read(&parse->at, ",", parse->word);
+	bool is_whole = (*start == '"' || *start == '\'') && ini_is_rest(parse->at);
+	char line[INI_LINE_MAX + 1];
+	bool is_good;
+
+	if (wrong != NULL)
+		return complain_here(parse, wrong);
+	if (*ini_skip_blanks(parse->at) == ',') {
+		parse->at = start;
+		return read_bare_list(parse);
+	}
+	if (is_whole)
+		text_copy(line, sizeof(line), parse->word);
+	parse->at = is_whole ? line : start;
+	emit(parse, "{");
+	is_good = read_words(parse, is_whole);
+	emit(parse, "}");
+	parse->at = "";
+	return is_good;
+}
+
 /* ---- all of it ---- */
 
 static bool read_nothing(struct parse *parse)
@@ -286,9 +333,9 @@ static bool read_nothing(struct parse *parse)
 	text_init(&text, what, sizeof(what));
 	text_add_format(&text, "has no value; %s%s",
 			value_say_right(parse->option, say, sizeof(say)),
-			option_is_list(parse->option)	     ? ", or {} for none"
-			: parse->option->standard[0] == '\0' ? ", or \"\" for none"
-							     : "");
+			parse->option->standard[0] == '\0' ? ", or \"\" for none"
+			: option_is_list(parse->option)	   ? ", or {} for none"
+							   : "");
 	return complain_here(parse, what);
 }
 
@@ -303,6 +350,8 @@ static bool read_any(struct parse *parse)
 			complain_here(parse, "takes one value, no list; leave out the braces");
 		return read_braces(parse);
 	}
+	if (is_list && parse->option != NULL && parse->option->type == OPTION_COMMAND)
+		return read_command(parse);
 	return is_list ? read_bare_list(parse) : read_word(parse, "");
 }
 

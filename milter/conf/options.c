@@ -76,6 +76,7 @@ static const struct option_word case_words[] = {
 };
 static const struct option_word flush_words[] = {
 	{ "etrn", CONFIG_FLUSH_ETRN },
+	{ "command", CONFIG_FLUSH_COMMAND },
 	{ "none", CONFIG_FLUSH_NONE },
 	{ NULL, 0 },
 };
@@ -231,6 +232,13 @@ static const struct option options[] = {
 	  AT_CONFIG(flush.method) },
 	{ "flush", "mta", OPTION_ENDPOINT, "127.0.0.1:25", OPTION_LIVE, "the own MTA, as host:port",
 	  AT_CONFIG(flush.mta) },
+	{ "flush", "command", OPTION_COMMAND, "", OPTION_LIVE,
+	  "the program to flush by, and its arguments; %d is the domain",
+	  LIST_CONFIG(flush.command) },
+
+	{ "notify", "command", OPTION_COMMAND, "", OPTION_LIVE,
+	  "a program to run when a primary or this host changes its state",
+	  LIST_CONFIG(notify.command) },
 
 	{ "dns", "servers", OPTION_SERVERS, "{}", OPTION_LIVE,
 	  "DNS servers; empty: those of resolv.conf", LIST_CONFIG(dns.servers) },
@@ -272,7 +280,7 @@ static const char *const type_names[] = {
 	[OPTION_LISTEN] = "listener",	  [OPTION_HOSTS] = "hosts",
 	[OPTION_ADDRESSES] = "addresses", [OPTION_NETWORKS] = "networks",
 	[OPTION_ENDPOINTS] = "endpoints", [OPTION_SERVERS] = "servers",
-	[OPTION_SOURCES] = "addresses",
+	[OPTION_SOURCES] = "addresses",	  [OPTION_COMMAND] = "command",
 };
 _Static_assert(sizeof(type_names) / sizeof(type_names[0]) == OPTION_TYPE_COUNT, "a name per type");
 

@@ -94,7 +94,7 @@ static void store_list(const struct option *option, void *home, const struct val
 {
 	void *items = NULL;
 
-	if (count > 0 && option->type == OPTION_HOSTS)
+	if (count > 0 && (option->type == OPTION_HOSTS || option->type == OPTION_COMMAND))
 		items = strings_of(values, count, pool);
 	else if (count > 0 && option->type == OPTION_ADDRESSES)
 		items = addresses_of(values, count, pool);
@@ -154,6 +154,7 @@ void value_store(const struct option *option, void *home, const struct value *va
 	case OPTION_NETWORKS:
 	case OPTION_ENDPOINTS:
 	case OPTION_SERVERS:
+	case OPTION_COMMAND:
 		store_list(option, home, values, count, pool);
 		break;
 	default:

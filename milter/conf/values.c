@@ -16,6 +16,7 @@
 #define SHOWN_MAX	 100 /* of a bad value in a message */
 #define STRING_VALUE_MAX 255
 #define DELIMITERS_MAX	 8
+#define ARGUMENT_MAX	 4095
 #define UNIX_PATH_MAX	 107 /* what fits into sockaddr_un */
 
 struct reading {
@@ -79,6 +80,7 @@ static const char *const right[OPTION_TYPE_COUNT] = {
 	[OPTION_ENDPOINTS] = "write NAME, NAME:PORT, ADDRESS or \"[ADDRESS]:PORT\"",
 	[OPTION_SERVERS] = "write ADDRESS, 192.0.2.53:53 or \"[2001:db8::53]:53\"",
 	[OPTION_SOURCES] = "write at most one IPv4 and one IPv6 address of this host",
+	[OPTION_COMMAND] = "write the absolute path of a program and its arguments",
 };
 
 const char *value_say_right(const struct option *option, char *buffer, size_t size)
@@ -216,6 +218,12 @@ static bool read_string(struct reading *reading)
 	if (strpbrk(reading->text, " \t") != NULL)
 		return refuse(reading, "holds blanks");
 	return true;
+}
+
+/* One of a command's words. */
+static bool read_argument(struct reading *reading)
+{
+	return strlen(reading->text) <= ARGUMENT_MAX || refuse(reading, "is too long");
 }
 
 static bool read_facility(struct reading *reading)
@@ -464,7 +472,7 @@ bool value_read(const struct option *option, const char *text, struct value *val
 		[OPTION_LISTEN] = read_listen,	     [OPTION_HOSTS] = read_host,
 		[OPTION_ADDRESSES] = read_address,   [OPTION_NETWORKS] = read_network,
 		[OPTION_ENDPOINTS] = read_endpoint,  [OPTION_SERVERS] = read_endpoint,
-		[OPTION_SOURCES] = read_address,
+		[OPTION_SOURCES] = read_address,     [OPTION_COMMAND] = read_argument,
 	};
 	struct reading reading = { option, text, value, wrong, wrong_size };
 

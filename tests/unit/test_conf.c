@@ -276,6 +276,49 @@ static void test_every_kind_of_value(void **state)
 	config_put(config);
 }
 
+static void assert_command(const char *value, const char *const *words)
+{
+	char *text = memory_format("[notify]\ncommand = %s\n", value);
+	struct config *config = load(text);
+	const struct config_strings *command = &config->notify.command;
+	size_t count = 0;
+
+	for (; words[count] != NULL; count++) {
+		assert_true(count < command->count);
+		assert_string_equal(command->items[count], words[count]);
+	}
+	assert_int_equal(command->count, count);
+	config_put(config);
+	free(text);
+}
+
+/* A line of words, a list, or a line in quotes: all the same, and nobody expands anything. */
+static void test_commands(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *words[8];
+	} rows[] = {
+		{ "\"\"", { NULL } },
+		{ "{}", { NULL } },
+		{ "''  # none", { NULL } },
+		{ "/bin/sh", { "/bin/sh" } },
+		{ "/bin/sh -c x,y  ; a comment", { "/bin/sh", "-c", "x,y" } },
+		{ "/bin/sh -c \"echo $HOME; rm *\" '' \"\\\"\"",
+		  { "/bin/sh", "-c", "echo $HOME; rm *", "", "\"" } },
+		{ "\"/bin/sh -c %d --for=%d\"", { "/bin/sh", "-c", "%d", "--for=%d" } },
+		{ "\"/bin/sh #1 'a b' ;2\" # a comment", { "/bin/sh", "#1", "a b", ";2" } },
+		{ "{/bin/sh, \"a b\", %d}", { "/bin/sh", "a b", "%d" } },
+		{ "{/bin/sh,\n \"a b\",\n %d}", { "/bin/sh", "a b", "%d" } },
+		{ "/bin/sh, \"a b\", ${HOME}", { "/bin/sh", "a b", "${HOME}" } },
+		{ "\"/bin/sh\" a\\b '\\' {x}", { "/bin/sh", "a\\b", "\\", "{x}" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_command(rows[i].value, rows[i].words);
+}
+
 static void test_listeners(void **state)
 {
 	static const char *const sockets[] = {
@@ -634,6 +677,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_kind_of_value),
+		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_nothing_is_expanded),
 		cmocka_unit_test(test_quotes),

@@ -39,7 +39,7 @@ static const struct row {
 	      "line" } },
 	{ "[]\n",
 	  { F "1: []: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [dns], [log], [domain \"NAME\"]" } },
+	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]" } },
 	{ "[probe \"x\"]\n", { F "1: [probe]: takes no name; write [probe]" } },
 	{ "[domain]\n",
 	  { F "1: [domain]: has no name in quotes; write [domain \"example.test\"]" } },
@@ -106,18 +106,18 @@ static const struct row {
 	{ "foo = 3\n",
 	  { F
 	    "1: foo: unknown key before the first section; write a section like [milter] first" } },
-	{ "[notify]\ncommand = \"x y\"\n[http\nlisten = {\n[log]\nlevel = x\n",
-	  { F "1: [notify]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [dns], [log], [domain \"NAME\"]",
-	    F "3: [http]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [dns], [log], [domain \"NAME\"]",
+	{ "[notfy]\ncommand = \"x y\"\n[httq\nlisten = {\n[log]\nlevel = x\n",
+	  { F "1: [notfy]: unknown section; write one of [milter], [domains], [policy], [probe], "
+	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]",
+	    F "3: [httq]: unknown section; write one of [milter], [domains], [policy], [probe], "
+	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]",
 	    F "6: level: \"x\" is not one of its words; write error, warning, notice, info or "
 	      "debug" } },
 	{ "[Probe]\n",
 	  { F "1: [Probe]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [dns], [log], [domain \"NAME\"]" } },
-	{ "[flush]\ncommand = {a,\n b}\n",
-	  { F "2: command: unknown key in [flush]; write one of method, mta" } },
+	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]" } },
+	{ "[flush]\ncomand = {a,\n b}\n",
+	  { F "2: comand: unknown key in [flush]; did you mean command?" } },
 	{ "[probe]\nintervall = 5\n",
 	  { F "2: intervall: unknown key in [probe]; did you mean interval?" } },
 	{ "[domain \"a.test\"]\nprimery = b.test\n",
@@ -255,7 +255,39 @@ static const struct row {
 	{ "[flush]\nmta = localhost\nmethod = command\n",
 	  { F "2: mta: \"localhost\" has no port; write HOST:PORT or [ADDRESS]:PORT, like "
 	      "127.0.0.1:25",
-	    F "3: method: \"command\" is not one of its words; write etrn or none" } },
+	    F "3: method: is command, and there is none; write command = /path/of/a/program %d as "
+	      "well, or etrn" } },
+	{ "[flush]\nmethod = by\n",
+	  { F "2: method: \"by\" is not one of its words; write etrn, command or none" } },
+	{ "[flush]\nmethod = command\ncommand = \"\"\n",
+	  { F "2: method: is command, and there is none; write command = /path/of/a/program %d as "
+	      "well, or etrn" } },
+	{ "[flush]\ncommand = postqueue -s %d\n[notify]\ncommand = {\"\", x}\n",
+	  { F "2: command: \"postqueue\" is no absolute path; write /path/of/the/program and its "
+	      "arguments",
+	    F "4: command: \"\" is no absolute path; write /path/of/the/program and its "
+	      "arguments" } },
+	{ "[flush]\ncommand = /no/such/program %d\n[notify]\ncommand = '/bin x'\n",
+	  { F "2: command: cannot run \"/no/such/program\": No such file or directory; write the "
+	      "path of a program that this host can run",
+	    F "4: command: cannot run \"/bin\": Permission denied; write the path of a program "
+	      "that this host can run" } },
+	{ "[notify]\ncommand = /etc/passwd\n",
+	  { F "2: command: cannot run \"/etc/passwd\": Permission denied; write the path of a "
+	      "program that this host can run" } },
+	{ "[notify]\ncommand =\n[flush]\ncommand = # none\n",
+	  { F "2: command: has no value; write the absolute path of a program and its arguments, "
+	      "or \"\" for none",
+	    F "4: command: has no value; write the absolute path of a program and its arguments, "
+	      "or \"\" for none" } },
+	{ "[notify]\ncommand = /bin/sh -c \"x\n[flush]\ncommand = \"/bin/sh 'x\"\n",
+	  { F "2: command: has no closing quote; write \" at its end, on the same line",
+	    F "4: command: has no closing quote; write ' at its end, on the same line" } },
+	{ "[notify]\ncommand = /bin/sh, x y\n",
+	  { F "2: command: has two words with a blank between; put a comma between two values, or "
+	      "quotes around one" } },
+	{ "[notify]\ncommand = /bin/sh x\"y\"\n",
+	  { F "2: command: has a quote in its middle; put quotes around the whole value" } },
 	{ "[dns]\nservers = {ns.test, 192.0.2.1:0, [::1}\n",
 	  { F "2: servers: \"ns.test\" is no address; write ADDRESS, 192.0.2.53:53 or "
 	      "\"[2001:db8::53]:53\"",
@@ -400,7 +432,7 @@ static void test_unfit_lines(void **state)
 	check_bytes(text, INI_LINE_MAX + 4,
 		    F
 		    "2: []: unknown section; write one of [milter], [domains], [policy], [probe], "
-		    "[recipients], [flush], [dns], [log], [domain \"NAME\"]");
+		    "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]");
 	free(text);
 }
 
