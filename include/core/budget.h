@@ -24,4 +24,8 @@ bool budget_is_full(const struct budget *budget, int64_t allowed, int64_t now_ms
 /* True when one could be taken. */
 bool budget_has(const struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms);
 
+/* How many milliseconds until one could be taken; 0: now. */
+int64_t budget_wait_ms(const struct budget *budget, int64_t allowed, int64_t window_ms,
+		       int64_t now_ms);
+
 #endif

@@ -20,6 +20,14 @@ bool budget_has(const struct budget *budget, int64_t allowed, int64_t window_ms,
 	return used_now(budget, allowed, now_ms) + window_ms <= allowed * window_ms;
 }
 
+int64_t budget_wait_ms(const struct budget *budget, int64_t allowed, int64_t window_ms,
+		       int64_t now_ms)
+{
+	int64_t over = used_now(budget, allowed, now_ms) + window_ms - allowed * window_ms;
+
+	return over > 0 ? (over + allowed - 1) / allowed : 0;
+}
+
 bool budget_take(struct budget *budget, int64_t allowed, int64_t window_ms, int64_t now_ms)
 {
 	if (!budget_has(budget, allowed, window_ms, now_ms))

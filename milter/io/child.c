@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Programs on posix_spawn(3), which is safe beside other threads, and libevent for what they write.
+ * Owns the children and the reading ends of their pipes. Loop thread only.
+ */
+#include "io/child.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "core/last_line.h"
+
+#define KILL_MS	     2000 /* from SIGTERM to SIGKILL */
+#define STOP_MS	     1000 /* the same when we stop ourselves */
+#define STOP_STEP_MS 10
+#define READ_SIZE    4096
+#define READ_MAX     16 /* reads in a row: one that never ends to write holds nobody up */
+
+struct child {
+	struct child *prev, *next;
+	struct children *children;
+	pid_t pid; /* 0: not started */
+	int output;
+	struct event *readable;
+	struct loop_timer *timer;
+	struct last_line last;
+	int64_t begun_ms;
+	bool timed_out;
+	int error;	 /* errno of what went wrong; 0: nothing */
+	child_done done; /* NULL: abandoned */
+	void *arg;
+};
+
+struct children {
+	struct loop *loop;
+	struct child *all;
+	bool stopping;
+};
+
+char *const child_environment[] = {
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"LANG=C",
+	NULL,
+};
+
+/* ---- what it writes ---- */
+
+/* False at the end of it. */
+static bool read_output(struct child *child)
+{
+	char bytes[READ_SIZE];
+
+	for (int i = 0; i < READ_MAX; i++) {
+		ssize_t count = read(child->output, bytes, sizeof(bytes));
+
+		if (count <= 0)
+			return count < 0 && (errno == EAGAIN || errno == EINTR);
+		last_line_add(&child->last, bytes, (size_t)count);
+	}
+	return true;
+}
+
+static void output_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *child = arg;
+
+	(void)fd;
+	(void)what;
+	if (!read_output(child))
+		event_del(child->readable);
+}
+
+/* ---- the end ---- */
+
+static void child_free(struct child *child)
+{
+	DL_DELETE(child->children->all, child);
+	if (child->readable != NULL)
+		event_free(child->readable);
+	if (child->output >= 0)
+		close(child->output);
+	loop_timer_free(child->timer);
+	free(child);
+}
+
+static void finish(struct child *child, enum child_end end, int code)
+{
+	struct child_result result = { .end = end,
+				       .code = code,
+				       .ms = loop_now_ms() - child->begun_ms,
+				       .last = child->last.text };
+
+	if (child->done != NULL)
+		child->done(child->arg, &result);
+	child_free(child);
+}
+
+/* Waits for a child of ours that has ended. One that was ended leaves none of its own behind: they
+ * are killed while its process id can't be anybody else's yet. False: it runs on. */
+static bool reap(struct child *child, int *status)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+		child->error = errno; /* somebody else has waited for it */
+		return true;
+	}
+	if (info.si_pid == 0)
+		return false;
+	if (child->timed_out || child->children->stopping)
+		kill(-child->pid, SIGKILL);
+	if (waitpid(child->pid, status, WNOHANG) != child->pid)
+		child->error = errno;
+	return true;
+}
+
+static void check_end(struct child *child)
+{
+	int status = 0;
+
+	if (!reap(child, &status))
+		return;
+	read_output(child);
+	if (child->error != 0)
+		finish(child, CHILD_FAILED, child->error);
+	else if (child->timed_out)
+		finish(child, CHILD_TIMEOUT, 0);
+	else if (WIFSIGNALED(status))
+		finish(child, CHILD_KILLED, WTERMSIG(status));
+	else
+		finish(child, CHILD_EXITED, WEXITSTATUS(status));
+}
+
+static void some_ended(void *arg)
+{
+	struct children *children = arg;
+	struct child *child, *next;
+
+	/* what is told of an end may start another, which goes to the list's end: no harm */
+	DL_FOREACH_SAFE(children->all, child, next)
+		if (child->pid != 0)
+			check_end(child);
+}
+
+/* The first time it is asked to end, then it has to. */
+static void time_is_up(void *arg)
+{
+	struct child *child = arg;
+
+	if (child->pid == 0) {
+		finish(child, CHILD_FAILED, child->error);
+		return;
+	}
+	kill(-child->pid, child->timed_out ? SIGKILL : SIGTERM);
+	child->timed_out = true;
+	loop_timer_start(child->timer, KILL_MS);
+}
+
+/* ---- the start ---- */
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &all);
+	posix_spawnattr_setpgroup(attributes, 0);
+	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETPGROUP);
+}
+
+/* Libraries may have opened files that are not closed at exec: closed they are. */
+static int set_files(posix_spawn_file_actions_t *actions, int output)
+{
+	int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(actions, output, 1);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(actions, output, 2);
+	if (error == 0)
+		error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+	return error;
+}
+
+/* 0 or an errno. */
+static int spawn(struct child *child, const struct child_settings *settings, int output)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int error;
+
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return ENOMEM;
+	if (posix_spawnattr_init(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return ENOMEM;
+	}
+	error = set_attributes(&attributes);
+	if (error == 0)
+		error = set_files(&actions, output);
+	if (error == 0)
+		error = posix_spawn(&child->pid, settings->arguments[0], &actions, &attributes,
+				    settings->arguments, settings->environment);
+	if (error != 0)
+		child->pid = 0;
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+static int start(struct child *child, const struct child_settings *settings)
+{
+	int ends[2];
+	int error;
+
+	if (child->children->stopping)
+		return ECANCELED;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return errno;
+	child->output = ends[0];
+	fcntl(child->output, F_SETFL, O_NONBLOCK);
+	error = spawn(child, settings, ends[1]);
+	close(ends[1]);
+	return error;
+}
+
+struct child *child_start(struct children *children, const struct child_settings *settings,
+			  child_done done, void *arg)
+{
+	struct child *child = memory_alloc(sizeof(*child));
+
+	child->children = children;
+	child->output = -1;
+	child->done = done;
+	child->arg = arg;
+	child->begun_ms = loop_now_ms();
+	child->timer = loop_timer_new(children->loop, time_is_up, child);
+	DL_APPEND(children->all, child);
+	child->error = start(child, settings);
+	if (child->error != 0) {
+		const char *why = strerror(child->error);
+
+		last_line_add(&child->last, why, strlen(why));
+		loop_timer_start(child->timer, 0);
+		return child;
+	}
+	child->readable = event_new(loop_base(children->loop), child->output, EV_READ | EV_PERSIST,
+				    output_ready, child);
+	assert(child->readable != NULL);
+	event_add(child->readable, NULL);
+	loop_timer_start(child->timer, settings->limit_ms);
+	return child;
+}
+
+void child_abandon(struct child *child)
+{
+	child->done = NULL;
+	if (child->pid == 0) /* its timer has been started */
+		return;
+	kill(-child->pid, SIGTERM);
+	child->timed_out = true;
+	loop_timer_start(child->timer, KILL_MS);
+}
+
+/* ---- all of them ---- */
+
+struct children *children_new(struct loop *loop)
+{
+	struct children *children = memory_alloc(sizeof(*children));
+
+	children->loop = loop;
+	loop_on_signal(loop, SIGCHLD, some_ended, children);
+	return children;
+}
+
+static void tell_all(struct children *children, int number)
+{
+	struct child *child;
+
+	DL_FOREACH(children->all, child) {
+		child->done = NULL;
+		if (child->pid != 0)
+			kill(-child->pid, number);
+	}
+}
+
+void children_stop(struct children *children)
+{
+	children->stopping = true;
+	tell_all(children, SIGTERM);
+}
+
+/* Frees those that have ended. True when none is left. */
+static bool free_ended(struct children *children)
+{
+	struct child *child, *next;
+	int status = 0;
+
+	DL_FOREACH_SAFE(children->all, child, next)
+		if (child->pid == 0 || reap(child, &status))
+			child_free(child);
+	return children->all == NULL;
+}
+
+static void wait_for_all(struct children *children)
+{
+	static const struct timespec step = { .tv_nsec = STOP_STEP_MS * 1000000L };
+
+	for (int ms = 0; !free_ended(children) && ms < STOP_MS; ms += STOP_STEP_MS)
+		nanosleep(&step, NULL);
+}
+
+void children_free(struct children *children)
+{
+	struct child *child, *next;
+
+	if (!children->stopping)
+		children_stop(children);
+	wait_for_all(children);
+	tell_all(children, SIGKILL);
+	wait_for_all(children);
+	/* what even that doesn't end (a dead file server) is left to init */
+	DL_FOREACH_SAFE(children->all, child, next)
+		child_free(child);
+	free(children);
+}
+
+/* ---- words ---- */
+
+bool child_succeeded(const struct child_result *result)
+{
+	return result->end == CHILD_EXITED && result->code == 0;
+}
+
+const char *child_result_name(const struct child_result *result, char *buffer, size_t size)
+{
+	if (result->end == CHILD_TIMEOUT)
+		return "timeout";
+	if (result->end == CHILD_FAILED)
+		return "failed";
+	if (child_succeeded(result))
+		return "ok";
+	snprintf(buffer, size, result->end == CHILD_EXITED ? "exit-%d" : "signal-%d", result->code);
+	return buffer;
+}
