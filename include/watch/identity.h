@@ -20,6 +20,8 @@ void identity_init(struct identity *identity, const struct config *config);
 /* Takes my_names and my_addresses of a new configuration and looks at the interfaces again. True
  * when something differs from before. */
 bool identity_refresh(struct identity *identity, const struct config *config);
+/* The name that we give to people: the first of my_names, else the host's. */
+const char *identity_name(const struct identity *identity);
 void identity_fini(struct identity *identity);
 
 #endif

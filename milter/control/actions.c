@@ -74,18 +74,21 @@ struct flush_call {
 	char domain[MAIL_DOMAIN_MAX + 1];
 };
 
-static void flushed(void *arg, const struct smtp_reply *reply, enum health_reason reason)
+static void flushed(void *arg, const struct flush_result *result)
 {
 	struct flush_call *flush = arg;
-	bool taken = reply != NULL && reply->code >= 200 && reply->code < 300;
+	bool by_command = strcmp(result->method, "command") == 0;
 
-	if (reply != NULL)
-		control_answer(flush->call, taken ? 0 : EXIT_NO,
+	if (result->why == NULL)
+		control_answer(flush->call, result->taken ? 0 : EXIT_NO,
 			       json_pack("{s:s, s:s, s:i, s:s}", "domain", flush->domain, "method",
-					 "etrn", "reply", reply->code, "text", reply->text));
+					 result->method, by_command ? "status" : "reply",
+					 result->code, "text", result->text));
+	else if (by_command)
+		control_fail(flush->call, EXIT_NO, "the command of [flush] did not do it: %s%s%s",
+			     result->why, result->text[0] != '\0' ? ": " : "", result->text);
 	else
-		control_fail(flush->call, EXIT_NO, "the MTA can't be reached: %s",
-			     health_reason_name(reason));
+		control_fail(flush->call, EXIT_NO, "the MTA can't be reached: %s", result->why);
 	free(flush);
 }
 

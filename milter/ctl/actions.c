@@ -30,6 +30,18 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 	return code;
 }
 
+static void print_flush(const json_t *result)
+{
+	const char *text = ctl_string(result, "text");
+
+	if (strcmp(ctl_string(result, "method"), "command") == 0)
+		printf("%s: the command ended with status %lld%s%s\n", ctl_string(result, "domain"),
+		       ctl_number(result, "status"), text[0] != '\0' ? ": " : "", text);
+	else
+		printf("%s: the MTA said %lld %s\n", ctl_string(result, "domain"),
+		       ctl_number(result, "reply"), text);
+}
+
 int ctl_flush(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *result;
@@ -39,8 +51,7 @@ int ctl_flush(struct ctl *ctl, int argc, char **argv)
 	code = ctl_ask(ctl, json_pack("{s:s, s:s}", "command", "flush", "domain", argv[1]),
 		       &result);
 	if (result != NULL && !ctl_print_json(ctl, result))
-		printf("%s: the MTA said %lld %s\n", ctl_string(result, "domain"),
-		       ctl_number(result, "reply"), ctl_string(result, "text"));
+		print_flush(result);
 	json_decref(result);
 	return code;
 }

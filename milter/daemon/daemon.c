@@ -18,6 +18,7 @@
 #include "control/control.h"
 #include "control/web.h"
 #include "daemon/process.h"
+#include "io/child.h"
 #include "io/loop.h"
 #include "io/secret.h"
 #include "io/store.h"
@@ -29,6 +30,7 @@
 #include "mta/gate.h"
 #include "watch/history.h"
 #include "watch/isolation.h"
+#include "watch/notices.h"
 
 #define STOP_SECONDS	     7
 #define LOOK_AT_OURSELVES_MS 60000
@@ -50,6 +52,8 @@ struct daemon {
 	struct recipient_lists *lists;
 	struct canaries *canaries;
 	struct sweep *sweep;
+	struct children *children;
+	struct notices *notices;
 	struct flush *flush;
 	struct history *history;
 	struct gate gate;
@@ -182,12 +186,10 @@ static void replace_dns(struct daemon *daemon, const struct config *config)
 	dns_free(old); /* answers what is open with "can't tell": the last good sets stay */
 }
 
-/* The name that the tag gives when the MTA doesn't: my_names first, then the host's. */
+/* The name that the tag gives when the MTA doesn't. */
 static const char *our_name(const struct daemon *daemon)
 {
-	const struct mx_identity *self = &daemon->services.identity.self;
-
-	return self->names[self->name_count > 1 ? 1 : 0];
+	return identity_name(&daemon->services.identity);
 }
 
 static void apply(struct daemon *daemon, struct config *fresh, bool force)
@@ -202,6 +204,7 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	identity_refresh(&daemon->services.identity, fresh);
 	recipient_lists_configure(daemon->lists, fresh, force);
 	isolation_watch_configure(daemon->services.isolation, fresh);
+	notices_configure(daemon->notices, fresh);
 	domains_configure(daemon->gate.domains, fresh);
 	callouts_configure(daemon->gate.callouts, fresh);
 	canaries_configure(daemon->canaries, fresh);
@@ -361,13 +364,16 @@ static void start_watching(struct daemon *daemon)
 	identity_init(&services->identity, daemon->config);
 	services->clients = smtp_clients_new(services->loop, daemon->tls);
 	services->isolation = isolation_watch_new(services, daemon->config);
-	daemon->flush = flush_new(services, daemon->config);
+	daemon->children = children_new(services->loop);
+	daemon->notices = notices_new(services, daemon->children, daemon->config);
+	daemon->flush = flush_new(services, daemon->children, daemon->config);
 	listener.arg = daemon->flush;
 	daemon->gate.domains = domains_new(services, daemon->config, &listener);
 	flush_set_domains(daemon->flush, daemon->gate.domains);
 	domains_watch(daemon->gate.domains, &counter);
 	daemon->history = history_new(services, daemon->gate.domains);
 	recipient_lists_watch(daemon->lists, count_anew, daemon);
+	notices_watch(daemon->notices, daemon->gate.domains);
 	daemon->gate.callouts =
 		callouts_new(services, daemon->gate.domains, daemon->gate.recipients,
 			     &daemon->secret, daemon->config);
@@ -476,6 +482,7 @@ void daemon_stop(struct daemon *daemon)
 	struct services *services = &daemon->services;
 	bool quiet;
 
+	children_stop(daemon->children);
 	domains_stop_waits(daemon->gate.domains);
 	callouts_stop_waits(daemon->gate.callouts);
 	quiet = filter_stop(STOP_SECONDS);
@@ -485,6 +492,7 @@ void daemon_stop(struct daemon *daemon)
 	history_free(daemon->history);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");
+		children_free(daemon->children);
 		writer_settle(services->writer);
 		process_unlock(daemon->lock);
 		return;
@@ -497,6 +505,8 @@ void daemon_stop(struct daemon *daemon)
 	loop_timer_free(daemon->identity_timer);
 	domains_free(daemon->gate.domains);
 	isolation_watch_free(services->isolation);
+	notices_free(daemon->notices);
+	children_free(daemon->children);
 	recipients_free(daemon->gate.recipients);
 	recipient_lists_free(daemon->lists);
 	senders_free(daemon->gate.senders);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ETRN rounds: a list of jobs with due times, one SMTP session to the MTA while something is due,
- * one command a second. Loop thread only.
+ * Rounds of flushes: a list of jobs with due times, and one under way at a time, at most one a
+ * second. By ETRN it is one SMTP session to the MTA while something is due; by command a program
+ * for each. Loop thread only.
  */
 #include "mta/flush.h"
 
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/command.h"
+#include "core/smtp_reply.h"
 #include "core/stats.h"
 #include "watch/lookup.h"
 
@@ -20,6 +23,7 @@
 #define LINGER_MS  2500 /* a session stays open when the next job is due this soon */
 #define CONNECT_MS 10000
 #define REPLY_MS   30000
+#define COMMAND_MS 30000
 
 static const int64_t rounds_ms[] = { 0, 10000, 120000, 600000 }; /* after the recovery */
 #define ROUNDS (sizeof(rounds_ms) / sizeof(rounds_ms[0]))
@@ -41,7 +45,9 @@ struct flush {
 	struct config *config;
 	struct loop_timer *timer;
 	struct job *jobs;
-	struct job *current; /* sent, waiting for its reply; still in `jobs` */
+	struct job *current; /* sent or started, waiting for its end; still in `jobs` */
+	struct children *children;
+	struct child *child; /* the command of `current` */
 	struct smtp_client *session;
 	bool open;
 	struct lookup *lookup; /* of the MTA's name */
@@ -74,6 +80,14 @@ static struct job *earliest(struct flush *flush)
 	return best;
 }
 
+static void close_session(struct flush *flush)
+{
+	if (flush->session != NULL)
+		smtp_client_quit(flush->session);
+	flush->session = NULL;
+	flush->open = false;
+}
+
 static void schedule(struct flush *flush)
 {
 	struct job *job = earliest(flush);
@@ -82,11 +96,8 @@ static void schedule(struct flush *flush)
 	if (job == NULL || flush->current != NULL || flush->lookup != NULL)
 		return;
 	wait = job->due_ms - loop_now_ms();
-	if (flush->open && wait > LINGER_MS) {
-		smtp_client_quit(flush->session);
-		flush->session = NULL;
-		flush->open = false;
-	}
+	if (flush->open && wait > LINGER_MS)
+		close_session(flush);
 	if (flush->last_sent_ms + SPACING_MS > loop_now_ms() + wait)
 		wait = flush->last_sent_ms + SPACING_MS - loop_now_ms();
 	loop_timer_start(flush->timer, wait > 0 ? wait : 0);
@@ -94,11 +105,8 @@ static void schedule(struct flush *flush)
 
 static void close_if_idle(struct flush *flush)
 {
-	if (flush->jobs != NULL || flush->session == NULL)
-		return;
-	smtp_client_quit(flush->session);
-	flush->session = NULL;
-	flush->open = false;
+	if (flush->jobs == NULL)
+		close_session(flush);
 }
 
 /* The job has had its turn: it waits for the next round, or goes. */
@@ -113,18 +121,23 @@ static void job_next_round(struct flush *flush, struct job *job)
 	free(job);
 }
 
-static void log_reply(const struct job *job, const struct smtp_reply *reply)
+static void log_result(const struct job *job, const struct flush_result *result)
 {
-	bool taken = reply->code >= 200 && reply->code < 300;
+	bool by_command = strcmp(result->method, "command") == 0;
 	char line[1024];
 	TEXT_ON(text, line);
 
 	text_add(&text, "flush: ");
 	text_add_pair(&text, "domain", job->domain);
-	text_add_format(&text, " method=etrn reply=%d mails=%lu", reply->code, job->mails);
-	if (!taken)
-		text_add_pair(&text, "text", reply->text);
-	log_line(taken ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s", line);
+	text_add_pair(&text, "method", result->method);
+	if (result->why != NULL)
+		text_add_pair(&text, "reason", result->why);
+	else
+		text_add_format(&text, " %s=%d", by_command ? "status" : "reply", result->code);
+	text_add_format(&text, " mails=%lu", job->mails);
+	if (!result->taken && result->text[0] != '\0')
+		text_add_pair(&text, "text", result->text);
+	log_line(result->taken ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s", line);
 }
 
 /* What waits has been flushed, unless its primary has gone again meanwhile. */
@@ -136,41 +149,60 @@ static void note_flushed(const struct flush *flush, const char *name)
 		domain_flushed(domain);
 }
 
-static void take_reply(void *arg, const struct smtp_reply *reply)
+static enum stats_flush outcome(const struct flush_result *result)
 {
-	struct flush *flush = arg;
-	struct job *job = flush->current;
-	bool taken = reply->code >= 200 && reply->code < 300;
+	if (result->why != NULL)
+		return STATS_FLUSH_FAILED;
+	return result->taken ? STATS_FLUSH_OK : STATS_FLUSH_REFUSED;
+}
 
-	flush->current = NULL;
-	log_reply(job, reply);
-	stats_count_flush(flush->services->stats, taken ? STATS_FLUSH_OK : STATS_FLUSH_REFUSED);
-	if (taken)
+/* A job has had its turn. */
+static void job_take(struct flush *flush, struct job *job, const struct flush_result *result)
+{
+	log_result(job, result);
+	stats_count_flush(flush->services->stats, outcome(result));
+	if (result->taken)
 		note_flushed(flush, job->domain);
 	if (job->done != NULL)
-		job->done(job->arg, reply, HEALTH_OK);
+		job->done(job->arg, result);
 	job_next_round(flush, job);
+}
+
+static void take_current(struct flush *flush, const struct flush_result *result)
+{
+	struct job *job = flush->current;
+
+	flush->current = NULL;
+	job_take(flush, job, result);
 	close_if_idle(flush);
 	schedule(flush);
+}
+
+/* ---- by ETRN ---- */
+
+static void take_reply(void *arg, const struct smtp_reply *reply)
+{
+	struct flush_result result = { .taken = reply->code >= 200 && reply->code < 300,
+				       .method = "etrn",
+				       .code = reply->code,
+				       .text = reply->text };
+
+	take_current(arg, &result);
 }
 
 /* The MTA can't be talked to: what is due now waits for its next round. */
 static void fail_due(struct flush *flush, enum health_reason reason)
 {
+	struct flush_result result = { .method = "etrn",
+				       .why = health_reason_name(reason),
+				       .text = "" };
 	int64_t now = loop_now_ms();
 	struct job *job, *next;
 
 	flush->current = NULL;
-	DL_FOREACH_SAFE(flush->jobs, job, next) {
-		if (job->due_ms > now)
-			continue;
-		log_warning("flush: domain=%s method=etrn reason=%s mails=%lu", job->domain,
-			    health_reason_name(reason), job->mails);
-		stats_count_flush(flush->services->stats, STATS_FLUSH_FAILED);
-		if (job->done != NULL)
-			job->done(job->arg, NULL, reason);
-		job_next_round(flush, job);
-	}
+	DL_FOREACH_SAFE(flush->jobs, job, next)
+		if (job->due_ms <= now)
+			job_take(flush, job, &result);
 	schedule(flush);
 }
 
@@ -239,6 +271,48 @@ static void find_mta(struct flush *flush)
 	mxset_fini(&hosts);
 }
 
+/* ---- by command ---- */
+
+static void command_ended(void *arg, const struct child_result *child)
+{
+	struct flush *flush = arg;
+	char word[32];
+	struct flush_result result = { .taken = child_succeeded(child),
+				       .method = "command",
+				       .code = child->code,
+				       .text = child->last };
+
+	if (child->end != CHILD_EXITED)
+		result.why = child_result_name(child, word, sizeof(word));
+	flush->child = NULL;
+	take_current(flush, &result);
+}
+
+static void run_command(struct flush *flush, const char *domain)
+{
+	const struct config_strings *command = &flush->config->flush.command;
+	char **arguments = memory_array(command->count + 1, sizeof(*arguments));
+	struct child_settings settings = { .arguments = arguments,
+					   .environment = child_environment,
+					   .limit_ms = COMMAND_MS };
+
+	/* which program it is, no domain has a say in; and none begins with a hyphen (io/idna.h) */
+	for (size_t i = 0; i < command->count; i++)
+		arguments[i] = i == 0 ? memory_string(command->items[i])
+				      : command_argument(command->items[i], domain);
+	flush->child = child_start(flush->children, &settings, command_ended, flush);
+	for (size_t i = 0; i < command->count; i++)
+		free(arguments[i]);
+	free(arguments);
+}
+
+/* ---- what is due ---- */
+
+static bool by_command(const struct flush *flush)
+{
+	return flush->config->flush.method == CONFIG_FLUSH_COMMAND;
+}
+
 static void run(void *arg)
 {
 	struct flush *flush = arg;
@@ -247,19 +321,25 @@ static void run(void *arg)
 
 	if (job == NULL || flush->current != NULL || flush->lookup != NULL)
 		return;
-	if (flush->session == NULL) {
+	if (by_command(flush)) {
+		close_session(flush);
+	} else if (flush->session == NULL) {
 		find_mta(flush);
 		return;
-	}
-	if (!flush->open)
+	} else if (!flush->open) {
 		return;
+	}
 	if (job->due_ms > loop_now_ms() || flush->last_sent_ms + SPACING_MS > loop_now_ms()) {
 		schedule(flush);
 		return;
 	}
-	snprintf(command, sizeof(command), "ETRN %s", job->domain);
 	flush->current = job;
 	flush->last_sent_ms = loop_now_ms();
+	if (by_command(flush)) {
+		run_command(flush, job->domain);
+		return;
+	}
+	snprintf(command, sizeof(command), "ETRN %s", job->domain);
 	smtp_client_send(flush->session, command);
 }
 
@@ -339,11 +419,12 @@ bool flush_now(struct flush *flush, const char *domain, flush_done done, void *a
 	return true;
 }
 
-struct flush *flush_new(struct services *services, struct config *config)
+struct flush *flush_new(struct services *services, struct children *children, struct config *config)
 {
 	struct flush *flush = memory_alloc(sizeof(*flush));
 
 	flush->services = services;
+	flush->children = children;
 	flush->config = config_get(config);
 	flush->last_sent_ms = -SPACING_MS;
 	flush->timer = loop_timer_new(services->loop, run, flush);
@@ -369,6 +450,8 @@ void flush_free(struct flush *flush)
 
 	if (flush->session != NULL)
 		smtp_client_abort(flush->session);
+	if (flush->child != NULL)
+		child_abandon(flush->child);
 	lookup_cancel(flush->lookup);
 	DL_FOREACH_SAFE(flush->jobs, job, next) {
 		DL_DELETE(flush->jobs, job);

@@ -92,6 +92,13 @@ bool identity_refresh(struct identity *identity, const struct config *config)
 	return changed;
 }
 
+const char *identity_name(const struct identity *identity)
+{
+	const struct mx_identity *self = &identity->self;
+
+	return self->names[self->name_count > 1 ? 1 : 0];
+}
+
 void identity_fini(struct identity *identity)
 {
 	names_free(identity);
