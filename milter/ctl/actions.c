@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "reload", "flush", "version". */
 #include <stdio.h>
+#include <string.h>
 
 #include "config.h"
 #include "ctl/ctl.h"
