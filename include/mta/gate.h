@@ -15,6 +15,7 @@
 #include "memory/callouts.h"
 #include "memory/recipients.h"
 #include "memory/senders.h"
+#include "mta/defer_log.h"
 #include "watch/domains.h"
 
 struct gate {
@@ -23,6 +24,7 @@ struct gate {
 	struct callouts *callouts;
 	struct senders *senders;
 	struct stats *stats;
+	struct defer_log *defers;
 	pthread_mutex_t lock; /* of what follows */
 	struct config *config;
 	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours, for the tag */

@@ -401,6 +401,7 @@ static int start_doors(struct daemon *daemon)
 					    .reload_arg = daemon };
 	int error;
 
+	daemon->gate.defers = defer_log_new(daemon->services.loop);
 	gate_init(&daemon->gate, daemon->config, our_name(daemon));
 	process_make_parent(config->milter.control_socket);
 	if (process_socket_is_live(config->milter.control_socket)) {
@@ -493,10 +494,12 @@ void daemon_stop(struct daemon *daemon)
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
 		log_warning("daemon: a mail session did not end in time");
 		children_free(daemon->children);
+		defer_log_tell(daemon->gate.defers);
 		writer_settle(services->writer);
 		process_unlock(daemon->lock);
 		return;
 	}
+	defer_log_free(daemon->gate.defers);
 	sweep_stop(daemon->sweep);
 	sweep_free(daemon->sweep);
 	callouts_free(daemon->gate.callouts);

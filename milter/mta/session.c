@@ -101,6 +101,19 @@ static void add_path(struct text *text, const char *key, const char *typed)
 	text_add_pair(text, key, path);
 }
 
+/* Whether this decision gets a line; those that accept or reject always do. */
+static bool gets_line(const struct session *session, const struct judgement *judgement,
+		      unsigned long *suppressed)
+{
+	struct suppression_event event = { .client = session->client,
+					   .reason = judgement->verdict.reason,
+					   .domain = judgement->domain };
+
+	*suppressed = 0;
+	return judgement->verdict.action != DECISION_DEFER ||
+	       defer_log_admit(session->gate->defers, &event, suppressed);
+}
+
 static void log_verdict(const struct session *session, const struct judgement *judgement,
 			const char *recipient, const char *queue_id, const char *id)
 {
@@ -109,11 +122,12 @@ static void log_verdict(const struct session *session, const struct judgement *j
 		verdict->reason == REASON_EXEMPT || verdict->reason == REASON_NOT_OURS
 			? LOG_LEVEL_DEBUG
 			: LOG_LEVEL_INFO;
+	unsigned long suppressed;
 	char address[IP_TEXT_MAX];
 	char line[2048];
 	TEXT_ON(text, line);
 
-	if (!log_wants(level))
+	if (!log_wants(level) || !gets_line(session, judgement, &suppressed))
 		return;
 	text_add_printable(&text, queue_id, strlen(queue_id));
 	text_add(&text, ": ");
@@ -134,6 +148,8 @@ static void log_verdict(const struct session *session, const struct judgement *j
 	text_add_pair(&text, "mode",
 		      session->config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce");
 	text_add_pair(&text, "id", id);
+	if (suppressed > 0)
+		text_add_format(&text, " suppressed=%lu", suppressed);
 	log_line(level, "%s", line);
 }
 
