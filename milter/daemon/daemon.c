@@ -19,6 +19,7 @@
 #include "control/web.h"
 #include "daemon/process.h"
 #include "io/child.h"
+#include "io/log_valve.h"
 #include "io/loop.h"
 #include "io/secret.h"
 #include "io/store.h"
@@ -60,6 +61,7 @@ struct daemon {
 	struct control *control;
 	struct web *web;
 	struct loop_timer *identity_timer;
+	struct loop_timer *valves_timer;
 	int exit_code;
 };
 
@@ -158,6 +160,14 @@ static void look_at_ourselves(void *arg)
 		domains_look_again(daemon->gate.domains);
 	}
 	loop_timer_start(daemon->identity_timer, LOOK_AT_OURSELVES_MS);
+}
+
+static void tell_of_valves(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	log_valves_tell();
+	loop_timer_start(daemon->valves_timer, LOG_VALVES_TELL_MS);
 }
 
 /* ---- reload ---- */
@@ -382,6 +392,8 @@ static void start_watching(struct daemon *daemon)
 	daemon->canaries = canaries_new(&canaries, daemon->config);
 	daemon->identity_timer = loop_timer_new(services->loop, look_at_ourselves, daemon);
 	loop_timer_start(daemon->identity_timer, LOOK_AT_OURSELVES_MS);
+	daemon->valves_timer = loop_timer_new(services->loop, tell_of_valves, daemon);
+	loop_timer_start(daemon->valves_timer, LOG_VALVES_TELL_MS);
 }
 
 static int start_doors(struct daemon *daemon)
@@ -489,6 +501,7 @@ void daemon_stop(struct daemon *daemon)
 	quiet = filter_stop(STOP_SECONDS);
 	loop_run_posted(services->loop);
 	web_free(daemon->web);
+	log_valves_tell();
 	control_free(daemon->control);
 	history_free(daemon->history);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */
@@ -506,6 +519,7 @@ void daemon_stop(struct daemon *daemon)
 	canaries_free(daemon->canaries);
 	flush_free(daemon->flush);
 	loop_timer_free(daemon->identity_timer);
+	loop_timer_free(daemon->valves_timer);
 	domains_free(daemon->gate.domains);
 	isolation_watch_free(services->isolation);
 	notices_free(daemon->notices);

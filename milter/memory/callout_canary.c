@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "io/log_valve.h"
 #include "memory/callout_session.h"
 
 static const char *answer_name(enum canary_answer answer)
@@ -29,6 +30,8 @@ static void log_canary(const struct callout_line *line, const struct callout_que
 	char line_text[2048];
 	TEXT_ON(text, line_text);
 
+	if (heard->answer != CANARY_ACCEPTED && !log_valve_admit(LOG_VALVE_CALLOUT))
+		return;
 	callout_log_begin(&text, "canary", question);
 	text_add_pair(&text, "answer", answer_name(heard->answer));
 	if (heard->code != 0)

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "core/stats.h"
 #include "io/clock.h"
+#include "io/log_valve.h"
 #include "memory/callout_session.h"
 
 #define CLIENTS_MAX 10000
@@ -135,6 +136,8 @@ static void log_answer(const struct callout_line *line, const struct callout_que
 	char line_text[1024];
 	TEXT_ON(text, line_text);
 
+	if (!log_valve_admit(LOG_VALVE_CALLOUT))
+		return;
 	callout_log_begin(&text, "callout", question);
 	text_add_pair(&text, "verdict",
 		      answer->catch_all ? "catch-all" : rcpt_verdict_name(answer->verdict));
@@ -286,6 +289,23 @@ static void question_start(struct asked *asked, const char *key, struct callout_
 	callout_line_serve(line);
 }
 
+static void say_client_limit(const struct ip *client)
+{
+	char address[IP_TEXT_MAX];
+
+	log_limit_reached(LOG_LIMIT_CALLOUTS_PER_CLIENT, "client",
+			  ip_format_literal(client, address, sizeof(address)));
+}
+
+static void say_line_limit(const struct callout_line *line)
+{
+	char address[IP_TEXT_MAX];
+
+	log_limit_reached(callout_line_may_be_refused(line) ? LOG_LIMIT_CALLOUT_RATE
+							    : LOG_LIMIT_CALLOUT_REFUSALS,
+			  "endpoint", ip_port_format(&line->address, address, sizeof(address)));
+}
+
 static void consider(struct asked *asked)
 {
 	struct callouts *callouts = asked->callouts;
@@ -317,12 +337,15 @@ static void consider(struct asked *asked)
 		return;
 	}
 	line = callout_line_get(callouts, endpoint_address(endpoint));
-	if (!client_may_cause(callouts, &asked->client))
+	if (!client_may_cause(callouts, &asked->client)) {
+		say_client_limit(&asked->client);
 		decline(asked, "callouts_per_client");
-	else if (!callout_line_may_ask(line))
+	} else if (!callout_line_may_ask(line)) {
+		say_line_limit(line);
 		decline(asked, "callout_rate or callout_refusals");
-	else
+	} else {
 		question_start(asked, key, line);
+	}
 }
 
 static void take_asked(void *arg)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "io/log_valve.h"
 
 #define BUCKETS		 65536
 #define BUCKET_ROWS	 16
@@ -210,6 +211,14 @@ static struct sender_standing standing_of(const struct slot *slot, int64_t now)
 	};
 }
 
+static void say_quota(const struct ip *client)
+{
+	char address[IP_TEXT_MAX];
+
+	log_limit_reached(LOG_LIMIT_SENDERS_PER_NETWORK, "client",
+			  ip_format_literal(client, address, sizeof(address)));
+}
+
 struct sender_standing senders_attempt(struct senders *senders,
 				       const struct sender_attempt *attempt,
 				       const struct persistent_rules *rules, int64_t now)
@@ -240,6 +249,8 @@ struct sender_standing senders_attempt(struct senders *senders,
 		standing = standing_of(slot, now);
 	}
 	pthread_mutex_unlock(&senders->lock);
+	if (slot == NULL)
+		say_quota(attempt->client);
 	change_save(senders, &change);
 	return standing;
 }

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/log_valve.h"
 #include "mta/session.h"
 
 #define TICK_MS	       20
@@ -208,7 +209,8 @@ static sfsistat answer(SMFICTX *ctx, const struct session_reply *reply)
 		return SMFIS_CONTINUE;
 	text_add_format(&digits, "%d", reply->code);
 	double_percents(reply->text, text, sizeof(text));
-	if (smfi_setreply(ctx, code, (char *)(uintptr_t)reply->xcode, text) != MI_SUCCESS)
+	if (smfi_setreply(ctx, code, (char *)(uintptr_t)reply->xcode, text) != MI_SUCCESS &&
+	    log_valve_admit(LOG_VALVE_MILTER))
 		log_error("milter: the MTA's own text is used, libmilter refused ours: %s", text);
 	return reply->code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
@@ -267,16 +269,21 @@ static bool forbid_bounces(SMFICTX *ctx, const struct no_bounce *list)
 	if (queue_id == NULL)
 		queue_id = "NOQUEUE";
 	if (!atomic_load(&recipients_may_change)) {
-		log_error("milter: %s: accept_no_bounce has no effect, the MTA lets no milter "
-			  "change recipients: what the primary refuses later will bounce",
-			  queue_id);
+		if (log_valve_admit(LOG_VALVE_MILTER))
+			log_error(
+				"milter: queue_id=%s accept_no_bounce has no effect, the MTA lets "
+				"no milter change recipients: what the primary refuses later "
+				"will bounce",
+				queue_id);
 		return true;
 	}
 	if (replace_recipients(ctx, list))
 		return true;
-	log_error("milter: %s: the message is deferred, the MTA did not take the change of "
-		  "recipients for accept_no_bounce",
-		  queue_id);
+	if (log_valve_admit(LOG_VALVE_MILTER))
+		log_error("milter: queue_id=%s the message is deferred, the MTA did not take the "
+			  "change of "
+			  "recipients for accept_no_bounce",
+			  queue_id);
 	return false;
 }
 
@@ -299,7 +306,7 @@ static sfsistat on_end(SMFICTX *ctx)
 	if (changes.add_tag)
 		failed |= smfi_insheader(ctx, 0, (char *)(uintptr_t)TAG_HEADER, changes.tag) !=
 			  MI_SUCCESS;
-	if (failed)
+	if (failed && log_valve_admit(LOG_VALVE_MILTER))
 		log_error("milter: the MTA did not take the changes to the header");
 	session_reset(session);
 	return done(complete ? SMFIS_CONTINUE : SMFIS_TEMPFAIL);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "core/learned.h"
 #include "io/idna.h"
+#include "io/log_valve.h"
 #include "io/loop.h"
 
 /* Of a sender's or recipient's address, for the table of persistent senders: longer than what can
@@ -51,9 +52,12 @@ static bool wait_in_room(struct gate *gate, const struct judge_request *request,
 {
 	int64_t start = loop_now_ms();
 
-	if (request->wait_left_ms == NULL || *request->wait_left_ms <= 0 ||
-	    !gate_enter_wait(gate, room))
+	if (request->wait_left_ms == NULL || *request->wait_left_ms <= 0)
 		return false;
+	if (!gate_enter_wait(gate, room)) {
+		log_limit_reached(LOG_LIMIT_MAX_WAITING, NULL, NULL);
+		return false;
+	}
 	log_debug("wait: domain=%s at_most_ms=%lld", judgement->domain,
 		  (long long)*request->wait_left_ms);
 	wait(gate, request, judgement, start + *request->wait_left_ms);

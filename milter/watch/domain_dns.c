@@ -300,7 +300,7 @@ static void note_failing(struct domain *domain, bool failing)
 				    ? "nothing is known of its primaries yet"
 				    : "the last good MX set stays");
 	else
-		log_notice("dns: domain=%s mx=answered again", domain->name);
+		log_notice("dns: domain=%s mx=answered", domain->name);
 }
 
 /* A learned domain is ours by its MX records alone. */

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/learned.h"
+#include "io/log_valve.h"
 #include "watch/domain.h"
 #include "watch/next_hop.h"
 
@@ -24,6 +25,8 @@ static void log_action(const struct domain *domain, enum log_level level, const 
 	char line[MAIL_DOMAIN_MAX + 512];
 	TEXT_ON(text, line);
 
+	if (!log_valve_admit(LOG_VALVE_DOMAIN))
+		return;
 	text_add(&text, "domain: ");
 	text_add_pair(&text, "domain", domain->name);
 	text_add_pair(&text, "action", action);
@@ -157,6 +160,14 @@ void domain_wake(struct domain *domain)
 
 /* ---- coming ---- */
 
+static bool may_learn(struct domains *domains)
+{
+	if (budget_take(&domains->learning, LEARNED_PER_SECOND, 1000, loop_now_ms()))
+		return true;
+	log_limit_reached(LOG_LIMIT_LEARNED_PER_SECOND, NULL, NULL);
+	return false;
+}
+
 void domains_learn(void *arg, const char *name, const char *next_hop, struct lookup_result *result)
 {
 	struct domains *domains = arg;
@@ -164,8 +175,7 @@ void domains_learn(void *arg, const char *name, const char *next_hop, struct loo
 	struct domain *domain;
 
 	if (!config->domains.from_mta || domains_find(domains, name) != NULL ||
-	    config_domain_find(config, name) != NULL ||
-	    !budget_take(&domains->learning, LEARNED_PER_SECOND, 1000, loop_now_ms()) ||
+	    config_domain_find(config, name) != NULL || !may_learn(domains) ||
 	    !domains_make_room(domains, DOMAIN_LEARNED, (size_t)config->domains.max_learned_domains,
 			       1))
 		return;

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/stats.h"
+#include "io/log_valve.h"
 #include "watch/isolation.h"
 
 #define RECORD_MAX	      512
@@ -389,10 +390,11 @@ static void probe_ended(void *arg, enum health_reason result)
 		  health_reason_name(result), (long long)(loop_now_ms() - endpoint->began_ms));
 	if (result == HEALTH_OWN_FAULT ||
 	    (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->began_ms)) {
-		log_notice(
-			"probe: address=%s result=%s counts for nothing: this process itself was "
-			"late or short of something",
-			endpoint->label, health_reason_name(result));
+		if (log_valve_admit(LOG_VALVE_PROBE))
+			log_notice("probe: address=%s result=%s counts for nothing: this process "
+				   "itself was "
+				   "late or short of something",
+				   endpoint->label, health_reason_name(result));
 		schedule_next(endpoint);
 		return;
 	}
