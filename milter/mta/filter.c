@@ -281,8 +281,7 @@ static bool forbid_bounces(SMFICTX *ctx, const struct no_bounce *list)
 		return true;
 	if (log_valve_admit(LOG_VALVE_MILTER))
 		log_error("milter: queue_id=%s the message is deferred, the MTA did not take the "
-			  "change of "
-			  "recipients for accept_no_bounce",
+			  "change of recipients for accept_no_bounce",
 			  queue_id);
 	return false;
 }

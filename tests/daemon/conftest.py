@@ -121,6 +121,7 @@ class Lab:
         for daemon in self.daemons:
             try:
                 daemon.stop()
+                daemon.check_log()
             except AssertionError as problem:
                 problems.append(str(problem))
                 daemon.destroy()

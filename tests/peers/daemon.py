@@ -5,7 +5,8 @@
 # the top of the source tree.
 #
 # Every stop looks for reports of the sanitizers, on stderr and in the files that a `log_path` of
-# the sanitizers' options names; a report fails the test, whatever else the daemon did right.
+# the sanitizers' options names; a report fails the test, whatever else the daemon did right. And every
+# line of its log must be one that etc/log-lines.md knows.
 
 import atexit
 import contextlib
@@ -19,6 +20,7 @@ import subprocess
 import threading
 import time
 
+from . import loglines
 from .milter_client import MilterClient
 from .waiting import eventually, free_port
 
@@ -151,6 +153,7 @@ class Daemon:
         self.process = None
         self.log = LogWatch()
         self._reader = None
+        self._checked = 0
         self.ini = {}
         self.write_ini(ini or {})
 
@@ -269,6 +272,7 @@ class Daemon:
                                  % (deadline, self.log.text()[-4000:])) from None
         self._reader.join(5)
         self.check_sanitizers()
+        self.check_log()
         assert code == 0, "daemon ended with %s after SIGTERM:\n%s" % (code,
                                                                       self.log.text()[-4000:])
 
@@ -279,6 +283,7 @@ class Daemon:
         process.wait()
         self._reader.join(5)
         self.check_sanitizers()
+        self.check_log()
 
     def destroy(self):
         """Clean up after a test that failed already: no questions asked."""
@@ -303,6 +308,13 @@ class Daemon:
         if code is not None:
             self._reader.join(2)
         assert code is None, "daemon ended with %s:\n%s" % (code, self.log.text()[-4000:])
+
+    def check_log(self):
+        """Each line since the last look keeps to the grammar."""
+        lines = [line for _, line in self.log.lines[self._checked:]]
+        self._checked += len(lines)
+        problems = loglines.problems(lines)
+        assert not problems, problems
 
     def check_sanitizers(self):
         reports = [line for _, line in self.log.lines if SANITIZER_REPORT.search(line)]
