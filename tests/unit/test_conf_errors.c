@@ -39,7 +39,7 @@ static const struct row {
 	      "line" } },
 	{ "[]\n",
 	  { F "1: []: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]" } },
+	      "[recipients], [flush], [notify], [dns], [http], [log], [domain \"NAME\"]" } },
 	{ "[probe \"x\"]\n", { F "1: [probe]: takes no name; write [probe]" } },
 	{ "[domain]\n",
 	  { F "1: [domain]: has no name in quotes; write [domain \"example.test\"]" } },
@@ -108,14 +108,14 @@ static const struct row {
 	    "1: foo: unknown key before the first section; write a section like [milter] first" } },
 	{ "[notfy]\ncommand = \"x y\"\n[httq\nlisten = {\n[log]\nlevel = x\n",
 	  { F "1: [notfy]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]",
+	      "[recipients], [flush], [notify], [dns], [http], [log], [domain \"NAME\"]",
 	    F "3: [httq]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]",
+	      "[recipients], [flush], [notify], [dns], [http], [log], [domain \"NAME\"]",
 	    F "6: level: \"x\" is not one of its words; write error, warning, notice, info or "
 	      "debug" } },
 	{ "[Probe]\n",
 	  { F "1: [Probe]: unknown section; write one of [milter], [domains], [policy], [probe], "
-	      "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]" } },
+	      "[recipients], [flush], [notify], [dns], [http], [log], [domain \"NAME\"]" } },
 	{ "[flush]\ncomand = {a,\n b}\n",
 	  { F "2: comand: unknown key in [flush]; did you mean command?" } },
 	{ "[probe]\nintervall = 5\n",
@@ -432,7 +432,7 @@ static void test_unfit_lines(void **state)
 	check_bytes(text, INI_LINE_MAX + 4,
 		    F
 		    "2: []: unknown section; write one of [milter], [domains], [policy], [probe], "
-		    "[recipients], [flush], [notify], [dns], [log], [domain \"NAME\"]");
+		    "[recipients], [flush], [notify], [dns], [http], [log], [domain \"NAME\"]");
 	free(text);
 }
 
