@@ -55,7 +55,7 @@ def test_states_stay_and_one_line_says_so(lab, reference):
     daemon.wait_for_state("one.test", "up")
     before = daemon.wait_for_state("two.test", "up")
     assert daemon.status()["isolated"] is False
-    assert "isolated" not in daemon.ctl("status")[1]
+    assert "ISOLATED" not in daemon.ctl("status")[1]
 
     mark = isolate(daemon, [one, two], [reference])
     wait_probes(daemon, one, 4)             # fall is 2
@@ -64,7 +64,7 @@ def test_states_stay_and_one_line_says_so(lab, reference):
     assert status["isolated"] is True
     assert [d["state"] for d in status["domains"]] == ["up", "up"]
     assert daemon.status("two.test")["since"] == before["since"]
-    assert "this host is isolated" in daemon.ctl("status")[1]
+    assert "ISOLATED: " in daemon.ctl("status")[1]
     daemon.no_log(ANY_DOWN, mark)
     assert len(daemon.log_lines(r"isolated: state=", mark)) == 1
 
