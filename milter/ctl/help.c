@@ -132,6 +132,16 @@ static json_t *commands_to_json(const struct ctl_command *commands)
 	return array;
 }
 
+/* All there is, whatever was asked for. */
+static void print_json(const struct ctl *ctl)
+{
+	json_t *all = json_pack("{s:o, s:o}", "options", options_to_json(ctl_common_options),
+				"commands", commands_to_json(ctl->commands));
+
+	ctl_print_json(ctl, all);
+	json_decref(all);
+}
+
 /* ---- both ---- */
 
 void ctl_print_help(const struct ctl *ctl, const struct ctl_command *family,
@@ -154,15 +164,6 @@ int ctl_help(struct ctl *ctl, int argc, char **argv)
 	const struct ctl_command *command = NULL;
 	const struct ctl_command *table = ctl->commands;
 
-	if (ctl->json) {
-		json_t *all =
-			json_pack("{s:o, s:o}", "options", options_to_json(ctl_common_options),
-				  "commands", commands_to_json(ctl->commands));
-
-		ctl_print_json(ctl, all);
-		json_decref(all);
-		return CTL_EXIT_OK;
-	}
 	for (int i = 1; i < argc; i++) {
 		if (table == NULL)
 			return ctl_misused(ctl, "%s has no commands of its own", argv[i - 1]);
@@ -172,6 +173,9 @@ int ctl_help(struct ctl *ctl, int argc, char **argv)
 			return ctl_unknown_command(ctl, table, argv[i]);
 		table = command->commands;
 	}
-	ctl_print_help(ctl, family, command, stdout);
+	if (ctl->json)
+		print_json(ctl);
+	else
+		ctl_print_help(ctl, family, command, stdout);
 	return CTL_EXIT_OK;
 }

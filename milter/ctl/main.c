@@ -90,8 +90,8 @@ static const struct ctl_command commands[] = {
 	  "  or the daemon did not run, is counted for nobody, and a forced state is no outage.\n",
 	  "report --since 90d\nreport example.org --csv\n", report_options, 0, 1, NULL },
 	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload,
-	  "  Needs root or the daemon's own user. What is wrong with the configuration is told,\n"
-	  "  and then nothing changes.\n",
+	  "  Needs root or the daemon's own user. Nothing changes when something is wrong\n"
+	  "  with the configuration; what it is is told.\n",
 	  "reload\n", reload_options, 0, 0, NULL },
 	{ "version", "", "of this program and of the daemon", ctl_version, NULL, "version\n",
 	  no_options, 0, 0, NULL },
