@@ -433,7 +433,8 @@ static int start_doors(struct daemon *daemon)
 
 static struct daemon *give_up(struct daemon *daemon)
 {
-	if (daemon->lock >= 0) /* an orderly end, if an early one */
+	control_free(daemon->control); /* no socket that nobody listens at stays behind */
+	if (daemon->lock >= 0)	       /* an orderly end, if an early one */
 		process_unlock(daemon->lock);
 	return NULL;
 }

@@ -6,6 +6,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -256,6 +257,14 @@ def test_second_instance_on_the_same_unix_socket_leaves_it_alone(lab):
     assert code in (EX_TEMPFAIL, EX_CONFIG, 1) and code != 0
     second.process = None
     assert first.milter().rcpt("<alice@foreign.test>").action == "continue"
+
+
+def test_a_start_that_fails_leaves_no_control_socket(lab):
+    daemon = lab.daemon(start=False)
+    with socket.create_server(daemon.milter_address):
+        assert daemon.launch().wait(10) == EX_TEMPFAIL
+    daemon.process = None
+    assert not os.path.exists(daemon.control_socket)
 
 
 @pytest.mark.parametrize("listen", ["inet", "inet6", "unix"])
