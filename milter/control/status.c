@@ -7,7 +7,9 @@
 #include "control/control.h"
 #include "io/idna.h"
 
-#define EXIT_NO 1
+#define EXIT_NO	 1
+#define STEP_MS	 10
+#define PAUSE_MS 1
 
 static json_t *sets_to_json(unsigned sets)
 {
@@ -161,39 +163,88 @@ json_t *control_status_document(const struct control_settings *settings)
 	return document;
 }
 
-void control_status(struct control_call *call)
+/* ---- all domains: a step at a time, for the loop has more to do ---- */
+
+static json_t *begin_all(struct domains *domains)
+{
+	json_t *names = json_array();
+
+	for (struct domain *domain = domains_first(domains); domain != NULL;
+	     domain = domain_next(domain))
+		json_array_append_new(names, json_string(domain_name(domain)));
+	return json_pack("{s:o, s:i, s:o}", "names", names, "next", 0, "domains", json_array());
+}
+
+/* Those that are gone meanwhile are left out. Returns true when there is no more. */
+static bool step_all(const struct control_settings *settings, struct config *config, json_t *kept)
+{
+	const json_t *names = json_object_get(kept, "names");
+	json_t *array = json_object_get(kept, "domains");
+	size_t next = (size_t)json_integer_value(json_object_get(kept, "next"));
+	int64_t until_ms = loop_now_ms() + STEP_MS;
+
+	for (; next < json_array_size(names) && loop_now_ms() < until_ms; next++) {
+		const char *name = json_string_value(json_array_get(names, next));
+		const struct domain *domain = domains_find(settings->gate->domains, name);
+
+		if (domain != NULL)
+			json_array_append_new(array, domain_to_json(settings, config, domain));
+	}
+	json_object_set_new(kept, "next", json_integer((json_int_t)next));
+	return next == json_array_size(names);
+}
+
+static void go_on(struct control_call *call)
 {
 	const struct control_settings *settings = control_settings_of(call);
-	const char *wanted = control_string(call, "domain", "");
-	char name[MAIL_DOMAIN_MAX + 1];
-	struct config *config;
-	struct domain *domain;
-	json_t *array;
-	int exit_code = 0;
+	struct config *config = gate_config(settings->gate);
 
-	if (wanted[0] == '\0') {
-		control_answer(call, 0, control_status_document(settings));
-		return;
-	}
-	config = gate_config(settings->gate);
-	array = json_array();
-	domain = idna_domain_to_ascii(wanted, name, sizeof(name))
-			 ? domains_find(settings->gate->domains, name)
-			 : NULL;
+	if (step_all(settings, config, call->kept))
+		control_answer(call, 0,
+			       envelope(settings, config,
+					json_incref(json_object_get(call->kept, "domains"))));
+	else
+		control_later(call, PAUSE_MS, go_on);
+	config_put(config);
+}
+
+/* ---- the command ---- */
+
+static void status_of_one(struct control_call *call, const char *wanted)
+{
+	const struct control_settings *settings = control_settings_of(call);
+	struct config *config = gate_config(settings->gate);
+	char name[MAIL_DOMAIN_MAX + 1];
+	struct domain *domain = NULL;
+	bool up;
+
+	if (idna_domain_to_ascii(wanted, name, sizeof(name)))
+		domain = domains_find(settings->gate->domains, name);
 	if (domain != NULL) {
-		json_array_append_new(array, domain_to_json(settings, config, domain));
-		if (!domain_state_is_up(domain_view_now(domain, NULL).state))
-			exit_code = EXIT_NO;
-		control_answer(call, exit_code, envelope(settings, config, array));
+		up = domain_state_is_up(domain_view_now(domain, NULL).state);
+		control_answer(
+			call, up ? 0 : EXIT_NO,
+			envelope(settings, config,
+				 json_pack("[o]", domain_to_json(settings, config, domain))));
 	} else {
-		json_decref(array);
 		control_fail(call, EXIT_NO,
 			     "%s is no domain of ours: it is neither configured nor learned; those "
-			     "that are: "
-			     "backupmxctl status",
+			     "that are: backupmxctl status",
 			     wanted);
 	}
 	config_put(config);
+}
+
+void control_status(struct control_call *call)
+{
+	const char *wanted = control_string(call, "domain", "");
+
+	if (wanted[0] != '\0') {
+		status_of_one(call, wanted);
+		return;
+	}
+	call->kept = begin_all(control_settings_of(call)->gate->domains);
+	go_on(call);
 }
 
 void control_version(struct control_call *call)

@@ -83,11 +83,10 @@ static const struct ctl_command commands[] = {
 	  recipients_commands },
 	{ "report", "[DOMAIN] [--since TIME] [--csv]",
 	  "outages and availability, mail taken and flushed: the SLA review", ctl_report,
-	  "  Availability and its sums are by whole days (UTC); outages are those that were not "
-	  "over\n"
-	  "  before. What counts is what the probes saw: time in which this host was cut off "
-	  "itself,\n"
-	  "  or the daemon did not run, is counted for nobody, and a forced state is no outage.\n",
+	  "  Availability and its sums are by whole days (UTC); outages are those that were\n"
+	  "  not over before. What counts is what the probes saw: time in which this host\n"
+	  "  was cut off itself, or the daemon did not run, is counted for nobody, and a\n"
+	  "  forced state is no outage.\n",
 	  "report --since 90d\nreport example.org --csv\n", report_options, 0, 1, NULL },
 	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload,
 	  "  Needs root or the daemon's own user. Nothing changes when something is wrong\n"

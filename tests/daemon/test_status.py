@@ -128,6 +128,27 @@ def test_no_domain_yet(lab):
     assert code == OK and "no domain yet" in out and widest(out) <= 80
 
 
+def test_very_many_domains(lab):
+    """Told step by step; mail goes on meanwhile."""
+    names = ["d%04d.test" % number for number in range(2000)]
+    path = lab.folder / "domains"
+    path.write_text("".join(name + "\n" for name in reversed(names)))
+    daemon = lab.daemon({"domains": {"domains_file": str(path)}, "log": {"level": "notice"}})
+    status = daemon.status()
+    assert [domain["domain"] for domain in status["domains"]] == names
+    validate("status", status)
+    lines = daemon.ctl("status")[1].splitlines()
+    assert len(lines) == len(names) + 3 and lines[-1].startswith("2000 domains: ")
+    # they are gone before it is told
+    with subprocess.Popen([program("backupmxctl"), "-s", daemon.control_socket, "--json",
+                           "status"], stdout=subprocess.PIPE) as asking:
+        path.write_text("d0000.test\n")
+        daemon.hup()
+        asked = json.loads(asking.communicate(timeout=20)[0])
+    validate("status", asked)
+    eventually(lambda: len(daemon.status()["domains"]) == 1, 10)
+
+
 # -- the table
 
 @pytest.mark.parametrize("columns", [80, 100, 240])
