@@ -31,6 +31,7 @@ struct terminal {
 	FILE *out;
 	unsigned width; /* columns that a line may take */
 	bool colour;
+	bool is_terminal; /* else what is printed goes on to a file or a program */
 };
 
 /* A terminal has its own width, and colours unless NO_COLOR is set or TERM is "dumb"; a pipe or a

@@ -3,26 +3,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/terminal.h"
 
-/* Names are foreign: no control characters reach the terminal. */
-static const char *shown(const char *name, char *buffer, size_t size)
-{
-	struct text text;
-
-	text_init(&text, buffer, size);
-	text_add_printable(&text, name, strlen(name));
-	return buffer;
-}
+#define LABEL_WIDTH 12
 
 /* ---- show ---- */
 
+/* What expires does so when the domain stays up. */
+static const char *ahead(const json_t *object, const char *key, char *buffer, size_t size)
+{
+	long long then = ctl_time(object, key);
+
+	return then == 0 ? "-" : ctl_span(then - (long long)time(NULL), buffer, size);
+}
+
+static void print_recipient(const json_t *result)
+{
+	const char *status = ctl_string(result, "status");
+	struct terminal terminal;
+	char line[1024];
+	char span[48];
+
+	terminal_init(&terminal, stdout);
+	snprintf(line, sizeof(line), "%s: %s", ctl_string(result, "recipient"), status);
+	terminal_paragraph(&terminal, "", line);
+	if (strcmp(status, "unknown") == 0)
+		return;
+	terminal_field(&terminal, LABEL_WIDTH, "source", TERMINAL_PLAIN,
+		       ctl_string(result, "source"));
+	terminal_field(&terminal, LABEL_WIDTH, "verified", TERMINAL_PLAIN,
+		       ctl_ago(result, "verified", span, sizeof(span)));
+	if (ctl_time(result, "expires") == 0)
+		return;
+	snprintf(line, sizeof(line), "%s (in %s, if the domain stays up)",
+		 ctl_string(result, "expires"), ahead(result, "expires", span, sizeof(span)));
+	terminal_field(&terminal, LABEL_WIDTH, "expires", TERMINAL_PLAIN, line);
+}
+
 int ctl_recipients_show(struct ctl *ctl, int argc, char **argv)
 {
-	char name[512];
-	char ago[32];
 	json_t *result;
 	int code;
 
@@ -30,15 +52,8 @@ int ctl_recipients_show(struct ctl *ctl, int argc, char **argv)
 	code = ctl_ask(ctl,
 		       json_pack("{s:s, s:s}", "command", "recipients-show", "recipient", argv[1]),
 		       &result);
-	if (result != NULL && !ctl_print_json(ctl, result)) {
-		printf("%s: %s\n", shown(ctl_string(result, "recipient"), name, sizeof(name)),
-		       ctl_string(result, "status"));
-		if (strcmp(ctl_string(result, "status"), "unknown") != 0)
-			printf("  source    %s\n  verified  %s\n  expires   %s\n",
-			       ctl_string(result, "source"),
-			       ctl_ago(result, "verified", ago, sizeof(ago)),
-			       ctl_string(result, "expires"));
-	}
+	if (result != NULL && !ctl_print_json(ctl, result))
+		print_recipient(result);
 	json_decref(result);
 	return code;
 }
@@ -76,19 +91,37 @@ static int ask_pages(struct ctl *ctl, json_t *request, page_taker take, void *ar
 
 struct listing {
 	const struct ctl *ctl;
+	struct terminal terminal;
+	unsigned name_width; /* of the first column */
 	bool begun;
 	unsigned long count;
 };
 
-static void print_row(const json_t *item)
-{
-	char name[512];
-	char ago[32];
+/* Pages come and go, so the columns have their widths beforehand. On a terminal names that are too
+ * long are shortened; who reads from a pipe wants them whole. */
+#define ROW	   "%-*s  %-9s  %-7s  %-13s  %s\n"
+#define ROW_REST   (2 + 9 + 2 + 7 + 2 + 13 + 2 + 9)
+#define NAME_WIDTH 400
 
-	printf("%-40s %-9s %-8s %-13s %s\n",
-	       shown(ctl_string(item, "recipient"), name, sizeof(name)), ctl_string(item, "status"),
-	       ctl_string(item, "source"), ctl_ago(item, "verified", ago, sizeof(ago)),
-	       ctl_string(item, "expires"));
+static void listing_init(struct listing *listing, const struct ctl *ctl)
+{
+	*listing = (struct listing){ .ctl = ctl };
+	terminal_init(&listing->terminal, stdout);
+	listing->name_width =
+		listing->terminal.width > ROW_REST + 16 ? listing->terminal.width - ROW_REST : 16;
+}
+
+static void print_row(const struct listing *listing, const json_t *item)
+{
+	unsigned most = listing->terminal.is_terminal ? listing->name_width : NAME_WIDTH;
+	char name[NAME_WIDTH + 1];
+	char ago[48], span[48];
+
+	printf(ROW, (int)listing->name_width,
+	       terminal_shorten(ctl_string(item, "recipient"), most, name, sizeof(name)),
+	       ctl_string(item, "status"), ctl_string(item, "source"),
+	       ctl_ago(item, "verified", ago, sizeof(ago)),
+	       ahead(item, "expires", span, sizeof(span)));
 }
 
 static void list_page(void *arg, const json_t *page)
@@ -100,7 +133,7 @@ static void list_page(void *arg, const json_t *page)
 	if (!listing->begun && listing->ctl->json)
 		putchar('[');
 	else if (!listing->begun)
-		printf("%-40s %-9s %-8s %-13s %s\n", "RECIPIENT", "STATUS", "SOURCE", "VERIFIED",
+		printf(ROW, (int)listing->name_width, "RECIPIENT", "STATUS", "SOURCE", "VERIFIED",
 		       "EXPIRES");
 	listing->begun = true;
 	json_array_foreach(json_object_get(page, "recipients"), i, item) {
@@ -109,7 +142,7 @@ static void list_page(void *arg, const json_t *page)
 		if (listing->ctl->json)
 			json_dumpf(item, stdout, JSON_COMPACT);
 		else
-			print_row(item);
+			print_row(listing, item);
 		listing->count++;
 	}
 }
@@ -130,12 +163,13 @@ static int end_listing(const struct listing *listing, int code)
 
 int ctl_recipients_list(struct ctl *ctl, int argc, char **argv)
 {
-	struct listing listing = { .ctl = ctl };
+	struct listing listing;
 	const char *status = ctl_option(ctl, "status");
 
 	if (status != NULL && !is_status(status))
 		return ctl_misused(ctl, "--status: \"%s\" is none of valid, invalid, catch-all",
 				   status);
+	listing_init(&listing, ctl);
 	return end_listing(&listing,
 			   ask_pages(ctl,
 				     json_pack("{s:s, s:s, s:s}", "command", "recipients-list",
@@ -168,8 +202,9 @@ static void export_page(void *arg, const json_t *page)
 
 int ctl_recipients_export(struct ctl *ctl, int argc, char **argv)
 {
-	struct listing listing = { .ctl = ctl };
+	struct listing listing;
 
+	listing_init(&listing, ctl);
 	return end_listing(&listing,
 			   ask_pages(ctl,
 				     json_pack("{s:s, s:s, s:b}", "command", "recipients-list",

@@ -52,6 +52,7 @@ void terminal_init(struct terminal *terminal, FILE *out)
 		.out = out,
 		.width = width_of(out, is_terminal),
 		.colour = is_terminal && colour_is_wanted(),
+		.is_terminal = is_terminal,
 	};
 }
 

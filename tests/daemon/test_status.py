@@ -275,6 +275,20 @@ def test_explain_of_what_is_no_address(daemon, word, wrong):
     assert done.returncode == USAGE and "USER@DOMAIN" in json.loads(done.stdout)["error"]
 
 
+# -- recipients
+
+def test_recipients_fit(daemon, tmp_path):
+    long = "x" * 64 + "@" + LABEL
+    (tmp_path / "list").write_text(long + "\n")
+    assert daemon.ctl("recipients", "import", str(tmp_path / "list"))[0] == OK
+    code, out = at_terminal(daemon, "recipients", "list")
+    assert code == OK and "alice@up.test" in out and widest(out) <= 80, out
+    assert long in daemon.ctl("recipients", "list")[1]          # a program wants it whole
+    for address in (long, "alice@up.test", "nobody@up.test", "new@up.test"):
+        code, out = at_terminal(daemon, "recipients", "show", address)
+        assert code in (OK, NO) and widest(out) <= 80, out
+
+
 # -- errors
 
 ERRORS = [
@@ -349,6 +363,24 @@ def test_where_the_socket_is(daemon, tmp_path):
         assert done.returncode == UNREACHABLE and words in done.stderr, done.stderr
         done = run_program("backupmxctl", "-s", str(path), "status", "--json")
         assert done.returncode == UNREACHABLE and words in json.loads(done.stdout)["error"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become somebody else")
+def test_who_may_not_use_the_socket_is_told_who_may(daemon):
+    def drop():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+    binary = os.open(program("backupmxctl"), os.O_RDONLY)
+    try:
+        done = subprocess.run(["/proc/self/fd/%d" % binary, "-s", daemon.control_socket, "status"],
+                              capture_output=True, text=True, preexec_fn=drop, pass_fds=[binary],
+                              timeout=20, check=False)
+    finally:
+        os.close(binary)
+    assert done.returncode == UNREACHABLE
+    assert "Permission denied" in done.stderr and "be root, or" in done.stderr
 
 
 def test_output_that_cannot_be_written(daemon):
