@@ -8,7 +8,7 @@
 #include "ctl/ctl.h"
 #include "ctl/terminal.h"
 
-#define LABEL_WIDTH 22
+#define LABEL_WIDTH 23
 #define SAY_SIZE    1024
 
 static bool is(const json_t *object, const char *key, const char *word)

@@ -8,7 +8,7 @@
 #include "ctl/ctl.h"
 #include "ctl/terminal.h"
 
-#define LABEL_WIDTH 17
+#define LABEL_WIDTH 18
 #define VALUE_SIZE  4096
 /* " is up (recovering) since 2026-11-23T13:05:00Z (119 min ago)" */
 #define HEADLINE_MAX 61
