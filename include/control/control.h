@@ -33,6 +33,7 @@ struct control_settings {
 	struct isolation_watch *isolation;
 	const char *path;
 	control_reload reload;
+	const char *(*http_problem)(void *reload_arg); /* web_problem() */
 	void *reload_arg;
 };
 

@@ -20,7 +20,7 @@ void web_free(struct web *web); /* NULL is fine */
 
 /* Follows [http] listen. When the new address can't be listened on, the old one stays in use. */
 void web_configure(struct web *web, const struct config *config);
-/* Why [http] listen isn't in force: "cannot listen on 192.0.2.7:80: ..."; "" when it is. */
+/* Why [http] listen isn't in force: "cannot listen on 192.0.2.7:80: ..."; NULL when it is. */
 const char *web_problem(const struct web *web);
 
 #endif

@@ -50,10 +50,13 @@ void control_reload_now(struct control_call *call)
 	if (settings->reload(settings->reload_arg, control_flag(call, "force"), &errors,
 			     restart_keys, sizeof(restart_keys))) {
 		json_t *refused = refused_lists(settings->gate);
+		const char *problem = settings->http_problem(settings->reload_arg);
+		bool all = json_object_size(refused) == 0 && problem == NULL;
 
-		control_answer(call, json_object_size(refused) > 0 ? EXIT_NO : 0,
-			       json_pack("{s:b, s:o, s:o}", "reloaded", 1, "restart_needed",
-					 words_to_json(restart_keys), "refused_lists", refused));
+		control_answer(call, all ? 0 : EXIT_NO,
+			       json_pack("{s:b, s:o, s:o, s:s?}", "reloaded", 1, "restart_needed",
+					 words_to_json(restart_keys), "refused_lists", refused,
+					 "http_problem", problem));
 	} else {
 		text[0] = '\0';
 		for (size_t i = 0; i < errors.count && length < sizeof(text) - 1; i++) {

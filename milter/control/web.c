@@ -217,7 +217,7 @@ void web_configure(struct web *web, const struct config *config)
 
 const char *web_problem(const struct web *web)
 {
-	return web->problem;
+	return web->problem[0] != '\0' ? web->problem : NULL;
 }
 
 struct web *web_new(const struct control_settings *settings, const struct config *config)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "reload", "flush", "version". */
+/* "reload", "flush", "metrics", "version". */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +26,9 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv)
 		json_object_foreach(json_object_get(result, "refused_lists"), domain, key)
 			fprintf(stderr, "backupmxctl: recipients_file of %s was not taken: %s\n",
 				domain, json_string_value(key));
+		if (json_is_string(json_object_get(result, "http_problem")))
+			fprintf(stderr, "backupmxctl: [http] listen is not in force: %s\n",
+				ctl_string(result, "http_problem"));
 	}
 	json_decref(result);
 	return code;
@@ -53,6 +56,20 @@ int ctl_flush(struct ctl *ctl, int argc, char **argv)
 		       &result);
 	if (result != NULL && !ctl_print_json(ctl, result))
 		print_flush(result);
+	json_decref(result);
+	return code;
+}
+
+int ctl_metrics(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *result;
+	int code;
+
+	(void)argc;
+	(void)argv;
+	code = ctl_ask(ctl, json_pack("{s:s}", "command", "metrics"), &result);
+	if (result != NULL && !ctl_print_json(ctl, result))
+		fputs(ctl_string(result, "text"), stdout);
 	json_decref(result);
 	return code;
 }

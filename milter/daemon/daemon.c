@@ -257,6 +257,13 @@ static bool reload_by_control(void *arg, bool force, struct config_errors *error
 	return daemon_reload(arg, force, errors, restart_keys, size);
 }
 
+static const char *http_problem(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	return web_problem(daemon->web);
+}
+
 static void reload_by_signal(void *arg)
 {
 	struct config_errors errors = { .lines = NULL };
@@ -410,6 +417,7 @@ static int start_doors(struct daemon *daemon)
 					    .isolation = daemon->services.isolation,
 					    .path = config->milter.control_socket,
 					    .reload = reload_by_control,
+					    .http_problem = http_problem,
 					    .reload_arg = daemon };
 	int error;
 
