@@ -18,7 +18,7 @@
 #define HTTP_CONNECTIONS_MAX 32 /* more wait in the kernel's queue */
 #define HTTP_HEAD_MAX	     8192
 #define HTTP_BODY_MAX	     1024 /* nobody has a use for one; a small one is no offence */
-#define HTTP_SECONDS_MAX     30	  /* of a connection */
+#define HTTP_SECONDS_MAX     15	  /* of a connection */
 
 struct http_server;
 struct http_request;

@@ -27,7 +27,7 @@
 #include "base/memory.h"
 
 #define BACKLOG	     64
-#define IDLE_SECONDS 10
+#define IDLE_SECONDS 5
 #define NOTHING_MAY  "default-src 'none'; frame-ancestors 'none'"
 
 struct connection {
