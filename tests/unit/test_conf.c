@@ -142,6 +142,8 @@ static void assert_default_rest(const struct config *config)
 	assert_int_equal(config->recipients.max_entries, 10000000);
 	assert_int_equal(config->flush.method, CONFIG_FLUSH_ETRN);
 	assert_endpoint(&config->flush.mta, "127.0.0.1", 25);
+	assert_int_equal(config->http.listen.ip.family, IP_NONE);
+	assert_int_equal(config->http.domain_metrics, CONFIG_METRICS_CONFIGURED);
 	assert_int_equal(config->dns.servers.count, 0);
 	assert_int_equal(config->dns.timeout, 5);
 	assert_int_equal(config->dns.dns_grace, 3600);
@@ -213,6 +215,9 @@ static const char everything[] =
 	"[flush]\n"
 	"method = none\n"
 	"mta = \"[2001:db8::25]:2525\"\n"
+	"[http]\n"
+	"listen = \"[::]:9726\"\n"
+	"domain_metrics = all\n"
 	"[dns]\n"
 	"servers = {192.0.2.53, 192.0.2.54:5353, \"[2001:db8::53]:54\", 2001:db8::54, [::1]}\n"
 	"[log]\n"
@@ -271,6 +276,8 @@ static void test_every_kind_of_value(void **state)
 	assert_int_equal(config->recipients.local_part_case, CONFIG_CASE_EXACT);
 	assert_int_equal(config->flush.method, CONFIG_FLUSH_NONE);
 	assert_endpoint(&config->flush.mta, "2001:db8::25", 2525);
+	assert_endpoint(&config->http.listen, "::", 9726);
+	assert_int_equal(config->http.domain_metrics, CONFIG_METRICS_ALL);
 	assert_string_equal(config->log.facility, "local3");
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	config_put(config);

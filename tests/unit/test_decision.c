@@ -312,6 +312,26 @@ static void test_every_reply_has_its_code(void **state)
 	each_combination(check_codes);
 }
 
+static bool ends[DECISION_ASK + 1][DECISION_REASON_COUNT];
+
+static void note_end(const struct decision_facts *facts, const struct verdict *verdict)
+{
+	(void)facts;
+	ends[verdict->action][verdict->reason] = true;
+}
+
+/* The metrics show each way in which a decision can end from the start, and no other. */
+static void test_every_end_is_known(void **state)
+{
+	(void)state;
+	each_combination(note_end);
+	for (size_t action = 0; action < DECISION_ASK; action++)
+		for (size_t reason = 0; reason < DECISION_REASON_COUNT; reason++)
+			assert_int_equal(decision_may_end((enum decision_action)action,
+							  (enum decision_reason)reason),
+					 ends[action][reason]);
+}
+
 static void test_p2_no_5xx_without_a_confirmed_invalid(void **state)
 {
 	(void)state;
@@ -353,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_every_reply_has_its_code),
+		cmocka_unit_test(test_every_end_is_known),
 		cmocka_unit_test(test_p2_no_5xx_without_a_confirmed_invalid),
 		cmocka_unit_test(test_p3_only_row_9_asks),
 		cmocka_unit_test(test_p4_persistent_senders_get_in),
