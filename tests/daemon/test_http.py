@@ -67,7 +67,7 @@ def test_metrics_and_the_command(world):
 @pytest.mark.parametrize("path,status", [
     ("/healthz?why=1", 200), ("/nothing", 404), ("/healthz/", 404), 
     ("/../etc/passwd", 404), ("/%68ealthz", 404), ("/metrics%00", 404), ("/" + "x" * 4000, 404),
-])
+], ids=lambda value: str(value)[:20])
 def test_paths(world, path, status):
     assert get(world[1], path).status == status
 
@@ -110,7 +110,7 @@ def test_hosts_that_are_us(world, host):
     "evil.test", "evil.test:9726", "localhost.evil.test", "127.0.0.1.evil.test", "up.test", "",
     "mx2.example.net@evil.test", "127.0.0.1:9726:1", "127.0.0.1:x", "[::1", "[::1]x", "[127.0.0.1]",
     "0x7f000001", "2130706433", "a b", "\xff\xfe", "'\"><script>", "x" * 4000,
-])
+], ids=lambda host: host[:20])
 def test_hosts_that_are_not(world, host):
     answer = get(world[1], "/status.json", host=host)
     assert answer.status == 403
@@ -137,15 +137,12 @@ def test_absolute_target(world):
     b"BREW /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     b"CONNECT evil.test:25 HTTP/1.1\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\nHost: a\0b\r\n\r\n",
-])
+], ids=lambda data: data[:16].hex())
 def test_garbage(world, request_bytes):
     """Refused or hung up on, and the next one is served."""
     daemon, address = world
-    with socket.create_connection(address, timeout=60) as sock:
-        sock.sendall(request_bytes)
-        sock.shutdown(socket.SHUT_WR)
-        raw = read_all(sock)
-    assert raw == b"" or re.match(rb"HTTP/1\.[01] [45]\d\d ", raw), raw[:200]
+    answer = exchange(address, request_bytes, is_all=True)
+    assert answer.status is None or 400 <= answer.status < 600
     assert get(address, "/healthz").status == 200
     daemon.check_alive()
 

@@ -24,11 +24,14 @@ class Answer:
         return self.body.decode()
 
 
-def exchange(address, request, timeout=60.0):
-    """Sends bytes as they are and reads until the server closes."""
+def exchange(address, request, timeout=60.0, is_all=False):
+    """Sends bytes as they are and reads until the server closes; with `is_all` the server hears that
+    nothing will come behind them."""
     with socket.create_connection(address, timeout=timeout) as sock:
         try:
             sock.sendall(request)
+            if is_all:
+                sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass                                # it has closed already: what did it say?
         return Answer(read_all(sock))
