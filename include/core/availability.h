@@ -37,8 +37,9 @@ enum availability availability_of(enum domain_state seen, bool isolated);
 #define AVAILABILITY_DAY_SECONDS 86400
 int64_t availability_day_of(int64_t wall); /* `wall`: seconds since 1970 */
 
-/* Of `ms` that end at `wall`: how much of it is of that day. The rest is of the day before. */
-int64_t availability_ms_of_day(int64_t wall, int64_t ms);
+/* Of `ms` that end at `wall_ms` (milliseconds since 1970): how much of it is of that day. The rest
+ * is of the day before. */
+int64_t availability_ms_of_day(int64_t wall_ms, int64_t ms);
 
 /* What counted as `from` was `to`; not more than there is. */
 void availability_move(struct availability_day *day, enum availability from, enum availability to,

@@ -34,8 +34,9 @@ void loop_run_posted(struct loop *loop);
 
 /* Milliseconds of a clock that never goes back; any thread. */
 int64_t loop_now_ms(void);
-/* Seconds since 1970; any thread. */
+/* Seconds, and milliseconds, since 1970; any thread. */
 int64_t loop_wall_seconds(void);
+int64_t loop_wall_ms(void);
 
 /* The lag seen last, in milliseconds, and when (loop_now_ms) it was last over half a second: what
  * was timed across that moment proves nothing about others. */

@@ -25,9 +25,9 @@ int64_t availability_day_of(int64_t wall)
 	return wall / AVAILABILITY_DAY_SECONDS;
 }
 
-int64_t availability_ms_of_day(int64_t wall, int64_t ms)
+int64_t availability_ms_of_day(int64_t wall_ms, int64_t ms)
 {
-	int64_t today = wall % AVAILABILITY_DAY_SECONDS * 1000;
+	int64_t today = wall_ms % DAY_MS;
 
 	return ms < today ? ms : today;
 }

@@ -56,12 +56,17 @@ int64_t loop_now_ms(void)
 	return clock_now_ms();
 }
 
-int64_t loop_wall_seconds(void)
+int64_t loop_wall_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec;
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int64_t loop_wall_seconds(void)
+{
+	return loop_wall_ms() / 1000;
 }
 
 static struct posted *take_posted(struct loop *loop)

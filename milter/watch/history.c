@@ -163,11 +163,12 @@ static void day_switch(const struct history *history, struct watched *watched, i
 }
 
 /* `ms` that end now. They are less than a day, so they are of today and yesterday. */
-static void spend(const struct history *history, struct watched *watched, int64_t wall, int64_t ms)
+static void spend(const struct history *history, struct watched *watched, int64_t ms)
 {
+	int64_t wall_ms = loop_wall_ms();
 	enum availability kind = availability_of(watched->seen, history->isolated);
-	int64_t today = availability_day_of(wall);
-	int64_t of_today = availability_ms_of_day(wall, ms);
+	int64_t today = availability_day_of(wall_ms / 1000);
+	int64_t of_today = availability_ms_of_day(wall_ms, ms);
 	struct outage *open = open_outage(watched);
 
 	if (kind != AVAILABILITY_UNOBSERVED && of_today < ms) {
@@ -181,7 +182,7 @@ static void spend(const struct history *history, struct watched *watched, int64_
 	watched->today.ms[kind] += of_today;
 	watched->changed |= of_today > 0;
 	if (open != NULL)
-		outage_pass(open, ms, history->isolated, wall);
+		outage_pass(open, ms, history->isolated, wall_ms / 1000);
 }
 
 static void take_questions(struct watched *watched)
@@ -200,7 +201,7 @@ static void count(const struct history *history, struct watched *watched)
 	int64_t ms = now_ms - watched->counted_ms;
 
 	watched->counted_ms = now_ms;
-	spend(history, watched, loop_wall_seconds(), ms < GAP_MS ? ms : 0);
+	spend(history, watched, ms < GAP_MS ? ms : 0);
 	take_questions(watched);
 }
 
