@@ -53,6 +53,8 @@ void isolation_watch_answered(struct isolation_watch *watch);
  * two; they are told until the watch is freed. */
 typedef void (*isolation_observer)(void *arg, bool on);
 void isolation_watch_observe(struct isolation_watch *watch, isolation_observer observer, void *arg);
+/* The one with this `arg` hears no more. */
+void isolation_watch_unobserve(struct isolation_watch *watch, const void *arg);
 
 bool isolation_watch_is_on(const struct isolation_watch *watch);
 /* How long the flag was up so far, all times together. */

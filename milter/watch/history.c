@@ -537,6 +537,7 @@ void history_free(struct history *history)
 	struct watched *watched, *next;
 
 	domains_unwatch(history->domains, history);
+	isolation_watch_unobserve(history->services->isolation, history);
 	HASH_ITER(hh, history->all, watched, next)
 		watched_end(history, watched);
 	loop_timer_free(history->timer);

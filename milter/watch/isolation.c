@@ -385,6 +385,16 @@ void isolation_watch_observe(struct isolation_watch *watch, isolation_observer o
 	watch->observers[watch->observer_count++].arg = arg;
 }
 
+void isolation_watch_unobserve(struct isolation_watch *watch, const void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < watch->observer_count; i++)
+		if (watch->observers[i].arg != arg)
+			watch->observers[kept++] = watch->observers[i];
+	watch->observer_count = kept;
+}
+
 /* ---- questions ---- */
 
 int64_t isolation_watch_lasted_ms(const struct isolation_watch *watch)
