@@ -6,9 +6,9 @@
 import time
 
 import pytest
+from peers.reports import length_fits, moment, of, wait_outage
 from peers.smtp_server import SILENCE
 from peers.waiting import eventually, free_port
-from reports import length_fits, moment, of, wait_outage
 
 
 # ---- restarts ----

@@ -8,8 +8,8 @@ import time
 
 import pytest
 from peers.daemon import fast_time
+from peers.reports import of
 from peers.waiting import eventually
-from reports import of
 
 
 # ---- the clock ----

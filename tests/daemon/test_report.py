@@ -11,9 +11,9 @@ import time
 
 import pytest
 from peers.daemon import program
+from peers.reports import length_fits, moment, of, report, wait_outage
 from peers.smtp_server import RESET, SILENCE
 from peers.waiting import eventually
-from reports import length_fits, moment, of, report, wait_outage
 
 
 # ---- what it says ----

@@ -7,7 +7,7 @@ import json
 import pathlib
 
 import jsonschema
-from peers.waiting import eventually
+from .waiting import eventually
 
 SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2] /
                      "etc/schemas/report.schema.json").read_text())
