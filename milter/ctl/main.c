@@ -93,9 +93,8 @@ static const struct ctl_command commands[] = {
 	  "  with the configuration; what it is is told.\n",
 	  "reload\n", reload_options, 0, 0, NULL },
 	{ "metrics", "", "what is counted and measured, as Prometheus text", ctl_metrics,
-	  "  The same as /metrics of [http] listen, for node_exporter's textfile collector and "
-	  "for\n"
-	  "  scripts.\n",
+	  "  The same as /metrics of [http] listen, for scripts and for node_exporter's\n"
+	  "  textfile collector.\n",
 	  "metrics\n", no_options, 0, 0, NULL },
 	{ "version", "", "of this program and of the daemon", ctl_version, NULL, "version\n",
 	  no_options, 0, 0, NULL },
