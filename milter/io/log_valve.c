@@ -36,6 +36,8 @@ static struct {
 	[LOG_LIMIT_CALLOUT_RATE] = { .name = "callout_rate" },
 	[LOG_LIMIT_CALLOUT_REFUSALS] = { .name = "callout_refusals" },
 	[LOG_LIMIT_MAX_WAITING] = { .name = "max_waiting" },
+	[LOG_LIMIT_CANDIDATES] = { .name = "candidates" },
+	[LOG_LIMIT_SUBDOMAINS_PER_SECOND] = { .name = "subdomains_per_second" },
 	[LOG_LIMIT_LEARNED_PER_SECOND] = { .name = "learned_per_second" },
 	[LOG_LIMIT_SENDERS_PER_NETWORK] = { .name = "senders_per_network" },
 };

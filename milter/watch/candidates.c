@@ -15,6 +15,7 @@
 #include "core/budget.h"
 #include "core/learned.h"
 #include "io/clock.h"
+#include "io/log_valve.h"
 
 #define REFUSED_MAX	   10000
 #define MINUTE_MS	   60000
@@ -215,7 +216,7 @@ bool candidates_consider(struct candidates *candidates, const char *name, const 
 	size_t length = strlen(name);
 	struct call *call = NULL;
 	struct candidate *candidate;
-	bool worth_waiting;
+	bool worth_waiting, left_out;
 
 	pthread_mutex_lock(&candidates->lock);
 	candidate = find(candidates, name);
@@ -231,10 +232,13 @@ bool candidates_consider(struct candidates *candidates, const char *name, const 
 		call->candidates = candidates;
 		memcpy(call->name, name, length + 1);
 	}
+	left_out = candidate == NULL && !candidates->stopping;
 	worth_waiting = candidate != NULL && candidate->pending && may_wait(candidates);
 	pthread_mutex_unlock(&candidates->lock);
 	if (call != NULL)
 		loop_post(candidates->services->loop, look_up, call);
+	if (left_out)
+		log_limit_reached(LOG_LIMIT_CANDIDATES, NULL, NULL);
 	return worth_waiting;
 }
 

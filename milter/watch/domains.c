@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "io/clock.h"
+#include "io/log_valve.h"
 #include "watch/domain.h"
 #include "watch/next_hop.h"
 
@@ -435,7 +436,9 @@ bool domains_want(struct domains *domains, const char *name)
 	pthread_mutex_lock(&domains->wait_lock);
 	may = budget_take(&domains->wants, SUBDOMAINS_PER_SECOND, 1000, loop_now_ms());
 	pthread_mutex_unlock(&domains->wait_lock);
-	if (may)
+	if (!may)
+		log_limit_reached(LOG_LIMIT_SUBDOMAINS_PER_SECOND, NULL, NULL);
+	else
 		loop_post(domains->services->loop, take_wanted, wanted_new(domains, name));
 	return may;
 }
