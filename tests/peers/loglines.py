@@ -15,7 +15,7 @@ STDERR_PREFIX = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
                            r"(error|warning|notice|info|debug): ")
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$)')
 # Complaints about an ini file go to stderr as they are: nobody reads syslog for them.
-INI_ERROR = re.compile(r"^backupmx-milter: |^\S*:\d+: |^\d+ errors?\b|^\S+\.ini: ")
+INI_ERROR = re.compile(r"^backupmx-milter: |^/\S+?(?::\d+)?: ")
 
 
 def level(line):
