@@ -162,3 +162,22 @@ def test_the_longest_line(lab):
         assert 1500 < len(line) <= LONGEST
         assert fields(line)["id"] == ident
         assert fields(line)["domain"] == domain
+
+
+def test_answers_without_end(lab):
+    """A primary that is asked and asked fills no log either; what it said no line of is counted."""
+    names = ["guess%d" % i for i in range(1400)]
+    lab.primary("up.test", recipients={name: "250 ok" for name in names})
+    daemon = lab.daemon(domains=["up.test"])
+    daemon.wait_for_state("up.test", "up")
+    for start in range(0, len(names), 100):
+        batch = ["%s@up.test" % name for name in names[start:start + 100]]
+        attack(daemon, ["<%s>" % name for name in batch])
+        daemon.learn(batch[-1])     # not faster than it is asked about
+    known = daemon.status("up.test")["recipients"]["valid"]
+    daemon.stop()
+    lines = daemon.log_lines(r" callout: recipient=<guess\d+@up\.test> verdict=valid ")
+    left_out = sum(int(fields(line)["left_out"])
+                   for line in daemon.log_lines(" info: log: kind=callout "))
+    assert left_out > 0
+    assert len(lines) + left_out >= known > 1000
