@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The program of [notify] command, run without a shell: what it gets, and that the daemon goes on
+# whatever it does.
+
+import os
+import re
+import signal
+
+import pytest
+from peers.daemon import run_program
+from peers.loglines import fields
+from peers.notify_program import NotifyProgram
+from peers.waiting import eventually
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_program_that_fails_is_logged(lab, tmp_path):
+    program = NotifyProgram(tmp_path, 'echo first; printf "no\\033[31m \\"luck\\"\\n" >&2; exit 3')
+    server = lab.primary("one.test")
+    daemon = lab.daemon(program.ini, domains=["one.test"])
+    daemon.wait_for_state("one.test", "up")
+
+    def change(event, result, text):
+        mark = daemon.mark()
+        server.stop() if event == "down" else server.start()
+        found = daemon.wait_for_log(r" (\w+): notify: event=%s domain=one\.test .*" % event, 15,
+                                    mark)
+        assert found[1] == "warning"
+        values = fields(found.string)
+        assert (values["result"], values.get("text")) == (result, text), found.string
+
+    change("down", "exit-3", 'no?[31m "luck"')
+    program.write("kill -9 $$")
+    change("up", "signal-9", None)
+    program.path.chmod(0o644)
+    change("down", "failed", "Permission denied")
+    program.path.unlink()
+    change("up", "failed", "No such file or directory")
+
+
+def test_a_program_that_hangs_is_ended(lab, tmp_path, fast_daemon):
+    """Thirty seconds, by a clock that runs ten times as fast; nobody waits for it."""
+    program = NotifyProgram(tmp_path, "echo $$; sleep 1000 & echo $!; wait")
+    server = lab.primary("one.test", recipients={"alice": "250 ok"})
+    daemon = fast_daemon(10, program.ini, domains=["one.test"])
+    daemon.wait_for_state("one.test", "up", 20)
+    server.stop()
+    program.wait(1, 30)
+    assert daemon.milter().rcpt("<alice@one.test>").seconds < 1
+    found = daemon.wait_for_log(r"notify: event=down domain=one\.test result=timeout .*", 30)
+    values = fields(found.string)
+    assert int(values["ms"]) >= 29000
+    assert not alive(int(values["text"]))           # nor is what it started
+
+
+def test_arguments_are_never_for_a_shell(lab, tmp_path):
+    touched = tmp_path / "touched"
+    hostile = ["$(touch %s)" % touched, "; touch %s" % touched, "`touch %s`" % touched, "a  b", "",
+               "%d", "*", "it's", "-x"]
+    script = tmp_path / "arguments"
+    script.write_text("#!/bin/sh\nfor word; do printf '%%s\\n' \"$word\"; done > %s/new\n"
+                      "mv %s/new %s/words\n" % ((tmp_path,) * 3))
+    script.chmod(0o755)
+    server = lab.primary("one.test")
+    daemon = lab.daemon({"notify": {"command": [str(script), *hostile]}}, domains=["one.test"])
+    daemon.wait_for_state("one.test", "up")
+    server.stop()
+    eventually(lambda: (tmp_path / "words").exists(), 15)
+    assert (tmp_path / "words").read_text().split("\n")[:-1] == hostile
+    assert not touched.exists()
+
+
+def test_nothing_of_the_daemons_goes_along(lab, tmp_path):
+    """No open file, no ignored signal, none of the daemon's own environment."""
+    files, status = tmp_path / "files", tmp_path / "status"
+    program = NotifyProgram(tmp_path, "ls /proc/$$/fd > %s; cat /proc/$$/status > %s; exit 1"
+                                      % (files, status))
+    server = lab.primary("one.test")
+    daemon = lab.daemon(program.ini, domains=["one.test"], environment={"SECRET": "hidden"})
+    daemon.wait_for_state("one.test", "up")
+    connections = [daemon.milter() for _ in range(3)]
+    for connection in connections:
+        connection.rcpt("<alice@one.test>")
+    server.stop()
+    daemon.wait_for_log(r"notify: .*result=exit-1 .*", 15)
+    opened = {int(name) for name in files.read_text().split()}
+    assert {fd for fd in opened if fd < 10} == {0, 1, 2}        # those above are the shell's own
+    assert len(opened) <= 5
+    masks = dict(re.findall(r"(?m)^(Sig\w+):\s+(\w+)$", status.read_text()))
+    assert int(masks["SigBlk"], 16) == 0
+    assert int(masks["SigIgn"], 16) & ~0x180000000 == 0     # two are the C library's
+    assert "SECRET" not in program.notices()[0]
+
+
+def test_one_domain_in_order_and_two_programs_at_a_time(lab, tmp_path):
+    program = NotifyProgram(tmp_path, 'log=%s; echo "+ $BACKUPMX_DOMAIN $BACKUPMX_EVENT" >> $log; '
+                                      'sleep 1; echo "- $BACKUPMX_DOMAIN $BACKUPMX_EVENT" >> $log'
+                                      % (tmp_path / "order"))
+    names = ["one.test", "two.test", "three.test", "four.test"]
+    servers = [lab.primary(name) for name in names]
+    daemon = lab.daemon(program.ini, {"probe": {"fall": 1}}, domains=names)
+    for name in names:
+        daemon.wait_for_state(name, "up")
+    for server in servers:
+        server.stop()
+    for name in names:
+        daemon.wait_for_state(name, "down")
+    for server in servers:
+        server.start()
+    program.wait(8, 30)
+    eventually(lambda: (tmp_path / "order").read_text().count("-") >= 8, 10)
+    running, most = set(), 0
+    for line in (tmp_path / "order").read_text().splitlines():
+        sign, domain, event = line.split()
+        if sign == "+":
+            assert domain not in {d for d, _ in running}
+            running.add((domain, event))
+        else:
+            running.remove((domain, event))
+        most = max(most, len(running))
+    assert most == 2
+    for name in names:
+        assert [e for d, e in program.told("DOMAIN", "EVENT") if d == name] == ["down", "up"]
+
+
+def test_stop_while_one_runs(lab, tmp_path):
+    """It is told to end, and made to if it won't."""
+    for name, script in (("soft", "exec sleep 60"),
+                         ("deaf", "trap '' TERM; while :; do sleep 1; done")):
+        pid_file = tmp_path / (name + ".pid")
+        program = NotifyProgram(tmp_path, "echo $$ > %s; %s" % (pid_file, script), name=name)
+        server = lab.primary(name + ".test")
+        daemon = lab.daemon(program.ini, domains=[name + ".test"])
+        daemon.wait_for_state(name + ".test", "up")
+        server.stop()
+        eventually(lambda f=pid_file: f.exists() and f.read_text().strip(), 15)
+        pid = int(pid_file.read_text())
+        assert alive(pid) and os.getpgid(pid) == pid
+        daemon.stop()
+        assert not alive(pid)
+
+
+def test_the_daemon_is_killed(lab, tmp_path):
+    """What runs then may end by itself; the next daemon doesn't mind."""
+    program = NotifyProgram(tmp_path, "sleep 2")
+    server = lab.primary("one.test")
+    daemon = lab.daemon(program.ini, domains=["one.test"])
+    daemon.wait_for_state("one.test", "up")
+    server.stop()
+    program.wait(1)
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait()
+    daemon.start()
+    server.start()
+    program.wait(2)
+    assert program.told("EVENT") == [("down",), ("up",)]
+
+
+@pytest.mark.parametrize("value,what", [
+    ("notify-me", '"notify-me" is no absolute path'),
+    ("/no/such/program --to ops", 'cannot run "/no/such/program": No such file or directory'),
+    ("/etc/passwd", 'cannot run "/etc/passwd": Permission denied'),
+    ("/bin/sh -c 'x", "has no closing quote"),
+])
+def test_what_t_says(lab, value, what):
+    daemon = lab.daemon(start=False)
+    with open(daemon.ini_path, "a", encoding="utf-8") as file:
+        file.write("[notify]\ncommand = %s\n" % value)
+    done = run_program("backupmx-milter", "-t", "-c", daemon.ini_path)
+    assert done.returncode == 78
+    lines = len(open(daemon.ini_path, encoding="utf-8").read().splitlines())
+    assert "%s:%d: command: %s" % (daemon.ini_path, lines, what) in done.stderr
+    with open(daemon.ini_path, "r+", encoding="utf-8") as file:
+        text = file.read().replace("command = " + value, "command = /bin/sh -c 'exit 0'  # fine")
+        file.seek(0)
+        file.truncate()
+        file.write(text)
+    assert run_program("backupmx-milter", "-t", "-c", daemon.ini_path).returncode == 0
