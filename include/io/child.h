@@ -53,9 +53,10 @@ struct child *child_start(struct children *children, const struct child_settings
 			  child_done done, void *arg);
 /* Nobody wants to hear of it any more: it is ended. */
 void child_abandon(struct child *child);
-/* The program stops: tells all that run to end, and lets no more begin. */
+/* The program stops: no more begin, and nobody is told of an end any more. */
 void children_stop(struct children *children);
-/* Ends all that still run, at the latest after a second; nobody is told. */
+/* Waits until all have ended: three seconds after children_stop() they are told to, and at the
+ * latest two seconds later they are. */
 void children_free(struct children *children);
 
 /* True for status 0. */

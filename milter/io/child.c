@@ -23,11 +23,12 @@
 #include "base/text.h"
 #include "core/last_line.h"
 
-#define KILL_MS	     2000 /* from SIGTERM to SIGKILL */
-#define STOP_MS	     1000 /* the same when we stop ourselves */
-#define STOP_STEP_MS 10
-#define READ_SIZE    4096
-#define READ_MAX     16 /* reads in a row: one that never ends to write holds nobody up */
+#define KILL_MS	      2000 /* from SIGTERM to SIGKILL */
+#define STOP_GRACE_MS 3000 /* when we stop ourselves: to end by itself */
+#define STOP_END_MS   1000 /* and after SIGTERM, and after SIGKILL */
+#define STOP_STEP_MS  10
+#define READ_SIZE     4096
+#define READ_MAX      16 /* reads in a row: one that never ends to write holds nobody up */
 
 struct child {
 	struct child *prev, *next;
@@ -48,6 +49,7 @@ struct children {
 	struct loop *loop;
 	struct child *all;
 	bool stopping;
+	int64_t stopped_ms;
 };
 
 char *const child_environment[] = {
@@ -120,7 +122,7 @@ static bool reap(struct child *child, int *status)
 	}
 	if (info.si_pid == 0)
 		return false;
-	if (child->timed_out || child->children->stopping)
+	if (child->timed_out)
 		kill(-child->pid, SIGKILL);
 	if (waitpid(child->pid, status, WNOHANG) != child->pid)
 		child->error = errno;
@@ -289,21 +291,14 @@ struct children *children_new(struct loop *loop)
 	return children;
 }
 
-static void tell_all(struct children *children, int number)
+void children_stop(struct children *children)
 {
 	struct child *child;
 
-	DL_FOREACH(children->all, child) {
-		child->done = NULL;
-		if (child->pid != 0)
-			kill(-child->pid, number);
-	}
-}
-
-void children_stop(struct children *children)
-{
 	children->stopping = true;
-	tell_all(children, SIGTERM);
+	children->stopped_ms = loop_now_ms();
+	DL_FOREACH(children->all, child)
+		child->done = NULL;
 }
 
 /* Frees those that have ended. True when none is left. */
@@ -312,18 +307,32 @@ static bool free_ended(struct children *children)
 	struct child *child, *next;
 	int status = 0;
 
-	DL_FOREACH_SAFE(children->all, child, next)
+	DL_FOREACH_SAFE(children->all, child, next) {
 		if (child->pid == 0 || reap(child, &status))
 			child_free(child);
+		else
+			read_output(child); /* a full pipe would hold it up */
+	}
 	return children->all == NULL;
 }
 
-static void wait_for_all(struct children *children)
+static void wait_for_all(struct children *children, int64_t until_ms)
 {
 	static const struct timespec step = { .tv_nsec = STOP_STEP_MS * 1000000L };
 
-	for (int ms = 0; !free_ended(children) && ms < STOP_MS; ms += STOP_STEP_MS)
+	while (!free_ended(children) && loop_now_ms() < until_ms)
 		nanosleep(&step, NULL);
+}
+
+static void end_all(struct children *children, int number)
+{
+	struct child *child;
+
+	DL_FOREACH(children->all, child) {
+		kill(-child->pid, number);
+		child->timed_out = true;
+	}
+	wait_for_all(children, loop_now_ms() + STOP_END_MS);
 }
 
 void children_free(struct children *children)
@@ -332,9 +341,9 @@ void children_free(struct children *children)
 
 	if (!children->stopping)
 		children_stop(children);
-	wait_for_all(children);
-	tell_all(children, SIGKILL);
-	wait_for_all(children);
+	wait_for_all(children, children->stopped_ms + STOP_GRACE_MS);
+	end_all(children, SIGTERM);
+	end_all(children, SIGKILL);
 	/* what even that doesn't end (a dead file server) is left to init */
 	DL_FOREACH_SAFE(children->all, child, next)
 		child_free(child);

@@ -10,6 +10,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/budget.h"
@@ -405,8 +406,19 @@ void notices_configure(struct notices *notices, struct config *config)
 	damping_init(&notices->host, notices->host.state);
 }
 
+static void log_dropped(const struct notices *notices)
+{
+	const struct item *item;
+	size_t count = 0;
+
+	DL_COUNT(notices->waiting, item, count);
+	if (count > 0 || damping_wants(&notices->host))
+		log_warning("notify: result=dropped domains=%zu", count);
+}
+
 void notices_free(struct notices *notices)
 {
+	log_dropped(notices);
 	for (size_t i = 0; i < RUNNING_MAX; i++)
 		if (notices->runs[i].child != NULL)
 			child_abandon(notices->runs[i].child);

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
+
 #define WAIT_MS 20000
 
 static struct loop *loop;
@@ -279,20 +281,40 @@ static void test_abandoned(void **state)
 	assert_false(one.over || two.over);
 }
 
+static void assert_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "r");
+	char found[64] = "";
+
+	assert_non_null(file);
+	assert_non_null(fgets(found, sizeof(found), file));
+	assert_string_equal(found, text);
+	fclose(file);
+}
+
+/* Who is at work may finish it, for a while. */
 static void test_stop(void **state)
 {
 	int64_t begun = loop_now_ms();
-	struct outcome soft, deaf, late;
+	struct outcome quick, soft, deaf, late;
+	char path[] = "/tmp/test_child.XXXXXX";
+	char *script;
 
 	(void)state;
+	close(mkstemp(path));
+	script = memory_format("head -c 200000 /dev/zero; sleep 1; echo done > %s", path);
+	start(&quick, "/bin/sh", script, WAIT_MS);
+	free(script);
 	start(&soft, "/bin/sh", "sleep 60", WAIT_MS);
 	start(&deaf, "/bin/sh", "trap '' TERM; while :; do sleep 60; done", WAIT_MS);
 	usleep(200000); /* so that the trap is set */
 	children_stop(children);
 	start(&late, "/bin/sh", "sleep 60", WAIT_MS);
 	children_free(children);
-	assert_false(soft.over || deaf.over || late.over);
-	assert_true(loop_now_ms() - begun < 5000);
+	assert_false(quick.over || soft.over || deaf.over || late.over);
+	assert_in_range(loop_now_ms() - begun, 4000, 9000);
+	assert_file(path, "done\n");
+	unlink(path);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	loop_run_posted(loop);
 	loop_free(loop);
