@@ -119,7 +119,7 @@ def test_flush_by_hand(world):
     assert "the command of [flush] did not do it: failed: Permission denied" in done.stderr
     # an unknown domain is no argument for anything
     for name in ("-v", "$(id)", "stranger.test", "a b"):
-        assert world.daemon.ctl("flush", name)[0] == 1
+        assert world.daemon.ctl("flush", name)[0] in (1, 2)
     assert len(world.runs()) == 3
 
 
