@@ -102,7 +102,9 @@ def test_nothing_of_the_daemons_goes_along(lab, tmp_path):
 
 def test_one_domain_in_order_and_two_programs_at_a_time(lab, tmp_path):
     program = NotifyProgram(tmp_path, 'log=%s; echo "+ $BACKUPMX_DOMAIN $BACKUPMX_EVENT" >> $log; '
-                                      'sleep 1; echo "- $BACKUPMX_DOMAIN $BACKUPMX_EVENT" >> $log'
+                                      'case $BACKUPMX_DOMAIN$BACKUPMX_EVENT in '
+                                      'one.testdown) sleep 5;; *) sleep 0.7;; esac; '
+                                      'echo "- $BACKUPMX_DOMAIN $BACKUPMX_EVENT" >> $log'
                                       % (tmp_path / "order"))
     names = ["one.test", "two.test", "three.test", "four.test"]
     servers = [lab.primary(name) for name in names]
