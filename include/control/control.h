@@ -47,6 +47,7 @@ struct control_call {
 	struct control *control;
 	json_t *request;
 	struct line_request *line;
+	uid_t uid; /* whose it is, where the system told */
 	/* of one that is put off */
 	json_t *kept; /* what the command has so far; or NULL */
 	struct control_call *prev, *next;
@@ -85,6 +86,7 @@ void control_explain(struct control_call *call);
 void control_report(struct control_call *call);
 void control_reload_now(struct control_call *call);
 void control_flush(struct control_call *call);
+void control_force(struct control_call *call);
 void control_recipients_show(struct control_call *call);
 void control_recipients_list(struct control_call *call);
 void control_recipients_import(struct control_call *call);

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "core/budget.h"
+#include "core/force.h"
 #include "core/mxset.h"
 #include "watch/candidates.h"
 #include "watch/domains.h"
@@ -78,6 +79,12 @@ struct domain {
 	bool sick; /* its primary refuses those it knew, whenever it answers */
 	enum domain_proof proof;
 	struct recipient_doubts doubts;
+	/* what the administrator says against it */
+	struct force force;
+	int64_t force_ends_ms; /* loop_now_ms */
+	int64_t force_ended;   /* the last one, seconds since 1970; 0: not since this start */
+	struct loop_timer *force_timer; /* NULL: nothing is forced */
+	bool unproved; /* it was forced down: what waits is held until the prover has asked */
 	/* mail taken since it went down */
 	unsigned long mails;
 	int64_t flushed;   /* when some were flushed last, seconds since 1970; 0: never */
@@ -154,9 +161,19 @@ void domains_restore_subdomains(struct domains *domains, size_t most);
 /* domain_counts.c */
 /* Tells the watchers of a mail that was taken. */
 void domain_tell_mail(const struct domain *domain);
+/* How a domain stands: taken before a change, it tells what the change was. */
+struct domain_standing {
+	enum domain_state seen, state; /* by probes and canaries; by which is decided */
+	int64_t seen_since, since;
+	bool delivers;
+};
 
 /* domain_state.c */
 void domain_evaluate(struct domain *domain);
+struct domain_standing domain_standing(const struct domain *domain);
+/* What follows from a change of its state, or of what is forced: the log, the record, and all who
+ * want to hear of it. */
+void domain_announce(struct domain *domain, const struct domain_standing *was);
 void domain_publish(struct domain *domain);
 /* Tells the watchers that it is awake, or asleep. */
 void domain_tell_awake(const struct domain *domain, bool awake);
@@ -177,6 +194,13 @@ void domain_primary_changed(struct domain *domain);
 /* Finds ourselves in the set anew and registers with the endpoints that come out of it. */
 void domain_members_update(struct domain *domain);
 void domain_members_drop(struct domain *domain);
+
+/* domain_force.c */
+/* It is no domain of ours any more, and what is forced ends with that. */
+void domain_force_drop(struct domain *domain);
+void domain_force_to_record(const struct domain *domain, struct json_t *record);
+void domain_force_from_record(struct domain *domain, const struct json_t *record);
+bool domain_force_in_record(const struct json_t *record);
 
 /* domain_record.c */
 void domain_record_save(const struct domain *domain);

@@ -24,19 +24,23 @@ struct domain;
 
 /* A copy of what the decision needs to know. */
 struct domain_view {
-	enum domain_state state;
+	enum domain_state state; /* by which is decided */
+	enum domain_state seen;	 /* what probes and canaries say: the same, unless it was forced */
 	enum health_reason reason;
 	int64_t since;		/* of the state, seconds since 1970 */
+	int64_t down_since;	/* when it began to count as down, if it does; else 0 */
+	int64_t forced_until;	/* seconds since 1970; 0: the state isn't forced */
 	int64_t begun_ms;	/* when this process took the domain up (loop_now_ms) */
 	int64_t hangs_until_ms; /* lately a question got no answer in time: don't wait for another
 				   until then (loop_now_ms) */
 	int64_t up_clock;	/* observed-up seconds, now */
 	struct recipient_doubts doubts;
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
-	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
-	bool is_endpoint;  /* the client asked about is one of the endpoints that we deliver to */
-	bool peer_mx;	   /* the client asked about is one of the domain's MX hosts */
-	bool asleep;	   /* nobody asked for a day: it is looked at again once somebody does */
+	bool senders_up;  /* a better public MX exists and one of its addresses is up, or said to be
+			     (P8) */
+	bool is_endpoint; /* the client asked about is one of the endpoints that we deliver to */
+	bool peer_mx;	  /* the client asked about is one of the domain's MX hosts */
+	bool asleep;	  /* nobody asked for a day: it is looked at again once somebody does */
 };
 
 /* Who hears, on the loop, of the mail that waits for a primary. */
@@ -146,6 +150,9 @@ struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t
 /* ---- loop thread only ---- */
 
 struct domain *domains_find(struct domains *domains, const char *name);
+/* The same for a command that is about it: a name that the configuration covers is taken up, a
+ * domain that sleeps wakes. */
+struct domain *domains_rouse(struct domains *domains, const char *name);
 struct domain *domains_first(struct domains *domains);
 struct domain *domain_next(struct domain *domain); /* NULL at the end; sorted by name */
 /* The same in no order, which costs nothing to begin with. */
@@ -168,6 +175,16 @@ void domain_set_sick(struct domain *domain, bool sick);
 bool domain_is_sick(const struct domain *domain);
 /* Refusals learned from `since` (seconds since 1970) until now mean nothing. */
 void domain_doubt_refusals(struct domain *domain, int64_t since);
+
+/* An administrator's word: DOMAIN_FORCED_UP or _DOWN for so many seconds, whatever is seen. `by`:
+ * who, for the log. It survives restarts, and ends when the domain is no longer ours. */
+void domain_force(struct domain *domain, enum domain_state state, int64_t seconds, const char *by);
+/* The probes decide again. False when nothing was forced. */
+bool domain_unforce(struct domain *domain, const char *by);
+/* What probes and canaries say, whatever is forced. */
+enum domain_state domain_seen(const struct domain *domain);
+/* Mail that waits for its primary can be delivered: that is seen up, and nobody says otherwise. */
+bool domain_delivers(const struct domain *domain);
 
 /* The clocks of a domain's recipients, also of a subdomain that nobody asked for yet. */
 struct recipient_clock domains_clock(struct domains *domains, const char *name);

@@ -36,6 +36,7 @@ static const struct command {
 	{ "report", false, control_report },
 	{ "reload", true, control_reload_now },
 	{ "flush", true, control_flush },
+	{ "force", true, control_force },
 	{ "version", false, control_version },
 	{ "recipients-show", false, control_recipients_show },
 	{ "recipients-list", false, control_recipients_list },
@@ -172,6 +173,7 @@ static void take_line(void *arg, const struct line_peer *peer, const char *line,
 	call->control = arg;
 	call->line = request;
 	call->request = object;
+	call->uid = peer->uid;
 	call->begun_ms = loop_now_ms();
 	if (json_is_object(object))
 		dispatch(call, peer);

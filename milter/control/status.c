@@ -127,11 +127,12 @@ static json_t *domain_to_json(const struct control_settings *settings, struct co
 	int64_t grace = domain_settings(domain)->policy.recovery_grace;
 	bool recovering = domain_view_recovering(&view, grace, loop_wall_seconds());
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:n, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
 			 "domain", domain_name(domain), "state", domain_state_name(view.state),
 			 "since", control_time(view.since), "reason",
 			 health_reason_name(view.reason), "recovering", recovering, "asleep",
-			 view.asleep, "forced_until", "source", domain_source(domain), "mx",
+			 view.asleep, "forced_until", control_time(view.forced_until), "source",
+			 domain_source(domain), "mx",
 			 mx_standing_name(domain_mxset(domain)->standing), "senders_set",
 			 senders_to_json(domain), "forwarding_set", forwarding_to_json(domain),
 			 "endpoints", endpoints_to_json(domain), "recipients",

@@ -17,6 +17,11 @@ static const struct ctl_option explain_options[] = {
 	{ .name = NULL },
 };
 
+static const struct ctl_option force_options[] = {
+	{ "for", "DURATION", "for how long: 90s, 30m, 2h, up to 30d; without it: 1h" },
+	{ .name = NULL },
+};
+
 static const struct ctl_option reload_options[] = {
 	{ "force", NULL, "take a recipients_file that has shrunk, too" },
 	{ .name = NULL },
@@ -78,6 +83,16 @@ static const struct ctl_command commands[] = {
 	{ "flush", "DOMAIN", "have the MTA deliver its queue for the domain now", ctl_flush,
 	  "  Needs root or the daemon's own user.\n", "flush example.org\n", no_options, 1, 1,
 	  NULL },
+	{ "force", "DOMAIN up|down|auto [--for DURATION]",
+	  "override what the probes say, for a limited time", ctl_force,
+	  "  down: mail is taken as in an outage; nothing is flushed until it ends.\n"
+	  "  up: senders are sent to the primary, if public MX records name a better host than\n"
+	  "  this one; mail isn't flushed, and nobody is asked for, before the probes say so too.\n"
+	  "  auto: the probes decide again.\n"
+	  "  Saying it again begins a new time. Probes go on meanwhile, and status shows what\n"
+	  "  they say of each endpoint. It survives restarts of the daemon.\n"
+	  "  Needs root or the daemon's own user.\n",
+	  "force example.org down --for 2h\nforce example.org auto\n", force_options, 2, 2, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", NULL, NULL, NULL, NULL, 0, 0,
 	  recipients_commands },

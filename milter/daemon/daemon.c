@@ -357,7 +357,8 @@ static void count_transition(void *arg, const struct domain *domain,
 			     const struct domain_change *change)
 {
 	(void)domain;
-	stats_count_transition(arg, change->state);
+	if (change->state != change->was) /* else it is forced, and only what is seen changed */
+		stats_count_transition(arg, change->state);
 }
 
 /* A list of recipients is another: what was unknown before says nothing of it. */

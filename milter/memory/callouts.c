@@ -154,7 +154,7 @@ bool callout_question_is_of_sick(struct callouts *callouts, const struct callout
 {
 	const struct domain *domain = domains_find(callouts->domains, question->domain);
 
-	return domain != NULL && domain_view_now(domain, NULL).state == DOMAIN_SICK;
+	return domain != NULL && domain_seen(domain) == DOMAIN_SICK;
 }
 
 bool callout_question_is_catch_all(struct callouts *callouts,

@@ -254,11 +254,11 @@ static void schedule_soon(struct entry *entry, const struct domain *domain)
 static void schedule(struct entry *entry, const struct domain *domain)
 {
 	bool suspects = entry->canary.refusals > 0 || entry->canary.laters > 0;
-	enum domain_state state = domain_view_now(domain, NULL).state;
+	enum domain_state state = domain_seen(domain);
 	const struct health_rules *rules = &domain_settings(domain)->probe.rules;
 
-	if (entry->asking) /* the answer will say when */
-		return;
+	if (entry->asking || (entry->proving && state == DOMAIN_UP))
+		return; /* the answer will say when, or the question is due */
 	if (domain_is_sick(domain))
 		loop_timer_start(entry->timer, rules->down_interval * 1000 * SICK_FACTOR);
 	else if (state == DOMAIN_UP && suspects) /* also when a reload comes in between */
@@ -411,7 +411,7 @@ static void tick(void *arg)
 		entry_free(entry);
 		return;
 	}
-	state = domain_view_now(domain, NULL).state;
+	state = domain_seen(domain);
 	if (is_off(domain)) {
 		entry_free(entry);
 		domain_proved(domain);
@@ -436,7 +436,7 @@ static void on_changed(void *arg, struct domain *domain)
 {
 	struct canaries *canaries = arg;
 	struct entry *entry = entry_find(canaries, domain_name(domain));
-	enum domain_state state = domain_view_now(domain, NULL).state;
+	enum domain_state state = domain_seen(domain);
 
 	if (entry == NULL &&
 	    (is_off(domain) ? !domain_is_sick(domain) : state != DOMAIN_UP && state != DOMAIN_SICK))

@@ -145,7 +145,7 @@ static void note_flushed(const struct flush *flush, const char *name)
 {
 	struct domain *domain = domains_find(flush->domains, name);
 
-	if (domain != NULL && domain_state_is_up(domain_view_now(domain, NULL).state))
+	if (domain != NULL && domain_delivers(domain))
 		domain_flushed(domain);
 }
 

@@ -146,7 +146,7 @@ static void look_at_domain(struct gate *gate, const struct judge_request *reques
 		domains_note_asked(gate->domains, judgement->domain,
 				   learned ? next_hop_of(request) : "");
 	if (!there)
-		*view = (struct domain_view){ .state = DOMAIN_UNKNOWN };
+		*view = (struct domain_view){ .state = DOMAIN_UNKNOWN, .seen = DOMAIN_UNKNOWN };
 	if (view->state == DOMAIN_UNKNOWN && (there || coming) &&
 	    wait_bounded(gate, request, judgement, wait_for_probe))
 		domains_view(gate->domains, judgement->domain, &request->client, view);
@@ -212,7 +212,7 @@ static void fill_facts(struct judgement *judgement, int64_t now)
 	facts->recovering = domain_view_recovering(view, policy->recovery_grace, now);
 	facts->senders_up = view->senders_up;
 	facts->down_long =
-		view->state == DOMAIN_DOWN && now - view->since >= policy->unknown_accept_after;
+		view->down_since != 0 && now - view->down_since >= policy->unknown_accept_after;
 	facts->recipient = judgement->found.status;
 	facts->policy = policy->decision;
 }
@@ -240,8 +240,10 @@ static void ask_and_wait(struct gate *gate, const struct judge_request *request,
  * asked for strangers as well: whom it accepts is known then, and shows that it recovers. */
 bool judgement_learns(const struct judgement *judgement)
 {
-	bool up = domain_state_is_up(judgement->view.state);
-	bool sick = judgement->view.state == DOMAIN_SICK;
+	const struct domain_view *view = &judgement->view;
+	bool said_down = view->state == DOMAIN_FORCED_DOWN;
+	bool up = view->seen == DOMAIN_UP && !said_down;
+	bool sick = view->seen == DOMAIN_SICK && !said_down;
 	bool unknown = judgement->facts.recipient == RECIPIENT_UNKNOWN;
 
 	if (judgement->verdict.row < 3 || !judgement->recipient.askable)
@@ -265,7 +267,9 @@ static void ask_in_line(struct gate *gate, const struct judge_request *request,
 	/* A primary that hangs is waited for once: libmilter may queue one session behind another's
 	 * wait, and waits in a row would add up to more than an MTA is patient for. */
 	bool hangs = loop_now_ms() < judgement->view.hangs_until_ms;
-	bool waited = judgement->recipient.askable && !hangs &&
+	/* said to be up while it is seen down or sick: nobody is there who could be asked */
+	bool up = judgement->view.seen == DOMAIN_UP;
+	bool waited = up && judgement->recipient.askable && !hangs &&
 		      wait_bounded(gate, request, judgement, ask_and_wait);
 
 	judgement->facts.asked = true;

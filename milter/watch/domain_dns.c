@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From DNS to endpoints: a domain's MX set and configured primaries are looked up, kept over
- * failures, searched for ourselves, and turned into the endpoints to probe. Loop thread only.
+ * failures, searched for ourselves, and turned into the endpoints to probe, and to ask. Loop thread
+ * only.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -463,4 +464,50 @@ void domain_dns_stop(struct domain *domain)
 	loop_timer_free(domain->mx_timer);
 	loop_timer_free(domain->primary_timer);
 	domain->mx_timer = domain->primary_timer = NULL;
+}
+
+/* ---- whom to ask ---- */
+
+static bool may_be_asked(const struct domain_member *member)
+{
+	const struct health *health = endpoint_health(member->endpoint);
+
+	return (member->sets & DOMAIN_SET_FORWARDING) && health->state == HEALTH_UP &&
+	       !health->no_route;
+}
+
+struct endpoint *domain_endpoint_up(const struct domain *domain)
+{
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (may_be_asked(&domain->members[i]))
+			return domain->members[i].endpoint;
+	return NULL;
+}
+
+struct endpoint *domain_endpoint_up_at(const struct domain *domain, const struct ip_port *address)
+{
+	for (size_t i = 0; i < domain->member_count; i++)
+		if (may_be_asked(&domain->members[i]) &&
+		    ip_port_equal(endpoint_address(domain->members[i].endpoint), address))
+			return domain->members[i].endpoint;
+	return NULL;
+}
+
+static const char *host_with(const struct mxset *set, const struct ip *ip)
+{
+	for (size_t h = 0; h < set->count; h++)
+		for (size_t a = 0; a < set->hosts[h].address_count; a++)
+			if (ip_equal(&set->hosts[h].addresses[a], ip))
+				return set->hosts[h].name;
+	return NULL;
+}
+
+const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint)
+{
+	const struct ip *ip = &endpoint_address(endpoint)->ip;
+	const char *name = host_with(&domain->primary, ip);
+
+	if (name == NULL)
+		name = host_with(&domain->set, ip);
+	return name != NULL ? name : "";
 }

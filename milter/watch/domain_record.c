@@ -99,6 +99,7 @@ void domain_record_save(const struct domain *domain)
 			   set_to_json(&domain->set), "primary", set_to_json(&domain->primary));
 	if (domain->kind == DOMAIN_LEARNED)
 		domain_learned_to_record(domain, record);
+	domain_force_to_record(domain, record);
 	length = json_dumpb(record, text, sizeof(text), JSON_COMPACT);
 	json_decref(record);
 	if (length > 0 && length <= sizeof(text))
@@ -164,6 +165,7 @@ static bool take_record(struct domain *domain, const json_t *record)
 		return false;
 	if (domain->kind == DOMAIN_LEARNED)
 		domain_learned_from_record(domain, record);
+	domain_force_from_record(domain, record);
 	if (state_parse(state, &domain->state)) {
 		domain->since = since;
 		health_reason_parse(reason, &domain->reason);

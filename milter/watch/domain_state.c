@@ -155,36 +155,83 @@ static void outage_clock_switch(struct domain *domain)
 	domain->in_outage = in_outage;
 }
 
-static void log_change(const struct domain *domain, enum domain_state was,
-		       const struct tally *tally, int64_t after)
+static void log_change(const struct domain *domain, const struct domain_standing *was,
+		       const struct domain_standing *is, int64_t after)
 {
-	bool not_backup = domain->state == DOMAIN_NOT_BACKUP;
+	bool not_backup = is->state == DOMAIN_NOT_BACKUP;
+	struct tally tally = tally_of(domain);
 	char line[1024];
 	TEXT_ON(text, line);
 
 	text_add(&text, "health: ");
 	text_add_pair(&text, "domain", domain->name);
-	text_add_pair(&text, "state", domain_state_name(domain->state));
-	text_add_pair(&text, "was", domain_state_name(was));
+	text_add_pair(&text, "state", domain_state_name(is->state));
+	text_add_pair(&text, "was", domain_state_name(was->state));
 	/* not our business by what DNS says, or because the better host is ourselves */
 	if (!not_backup || domain->reason != HEALTH_OK)
 		text_add_pair(&text, "reason", health_reason_name(domain->reason));
 	else
 		text_add_pair(&text, "mx", mx_standing_name(domain->set.standing));
-	text_add_format(&text, " endpoints=%u/%u after=%llds", tally->up, tally->total,
+	text_add_format(&text, " endpoints=%u/%u after=%llds", tally.up, tally.total,
 			(long long)after);
+	if (is->seen != is->state)
+		text_add_pair(&text, "seen", domain_state_name(is->seen));
 	log_line(not_backup ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s", line);
 }
 
-/* Mail may wait in the MTA's queue for this domain. */
-static void tell_listener(const struct domain *domain, enum domain_state was)
+enum domain_state domain_seen(const struct domain *domain)
+{
+	return domain->state;
+}
+
+static bool may_deliver(const struct domain *domain)
+{
+	return domain->state == DOMAIN_UP &&
+	       domain_state_is_up(force_state(&domain->force, domain->state));
+}
+
+bool domain_delivers(const struct domain *domain)
+{
+	return may_deliver(domain) && !domain->unproved;
+}
+
+static bool mail_waits(const struct domain *domain)
+{
+	return domain->mails > 0 || domain->mails_unsure;
+}
+
+struct domain_standing domain_standing(const struct domain *domain)
+{
+	enum domain_state state = force_state(&domain->force, domain->state);
+	bool forced = state != domain->state;
+
+	return (struct domain_standing){
+		.seen = domain->state,
+		.state = state,
+		.seen_since = domain->since,
+		.since = forced ? domain->force.since : domain->since,
+		.delivers = domain_delivers(domain),
+	};
+}
+
+static void tell_recovered(const struct domain *domain)
 {
 	const struct domains_listener *listener = &domain->owner->listener;
 
-	if (was == DOMAIN_UP)
-		listener->lost(listener->arg, domain->name);
-	if (domain->state == DOMAIN_UP && (domain->mails > 0 || domain->mails_unsure))
+	if (mail_waits(domain))
 		listener->recovered(listener->arg, domain->name, domain->mails);
+}
+
+/* Mail may wait in the MTA's queue for this domain. */
+static void tell_listener(const struct domain *domain, const struct domain_standing *was)
+{
+	const struct domains_listener *listener = &domain->owner->listener;
+	bool delivers = domain_delivers(domain);
+
+	if (was->delivers && !delivers)
+		listener->lost(listener->arg, domain->name);
+	if (!was->delivers && delivers)
+		tell_recovered(domain);
 }
 
 /* The first of those probes that made the domain what it is now: of the last endpoint that failed,
@@ -244,38 +291,88 @@ static bool awaits_proof(struct domain *domain)
 	return domain->proof == DOMAIN_PROOF_ASKED;
 }
 
-static void change_state(struct domain *domain, enum domain_state state, enum health_reason reason,
-			 const struct tally *tally)
+/* Whoever forces a primary down works on it, and may end with one that lost its users, although no
+ * probe ever failed: it is asked before the MTA delivers what waits. */
+static void hold_unproved(struct domain *domain, const struct domain_standing *was)
 {
-	enum domain_state was = domain->state;
-	int64_t now = loop_wall_seconds();
-	int64_t after = domain->since > 0 && now > domain->since ? now - domain->since : 0;
-	struct domain_change change = { .state = state,
-					.was = was,
-					.seen = state,
-					.seen_was = was,
-					.reason = reason,
-					.at = now,
-					.after = after,
-					.mails = domain->mails };
+	const struct domains_prover *prover = &domain->owner->prover;
 
-	domain->state = state;
-	domain->reason = reason;
-	domain->since = now;
-	up_clock_switch(domain, state == DOMAIN_UP);
-	log_change(domain, was, tally, after);
+	if (!may_deliver(domain))
+		domain->unproved = false;
+	else if (was->state == DOMAIN_FORCED_DOWN && was->seen == DOMAIN_UP && mail_waits(domain) &&
+		 prover->prove != NULL)
+		domain->unproved = prover->prove(prover->arg, domain);
+}
+
+/* What waited for the prover, if anything did, can go. */
+static void release_proved(struct domain *domain)
+{
+	if (!domain->unproved)
+		return;
+	domain->unproved = false;
+	if (may_deliver(domain))
+		tell_recovered(domain);
+}
+
+static void note_times(struct domain *domain, const struct domain_standing *was, int64_t now)
+{
 	/* gone again so soon: what was flushed may not have got through */
-	if (was == DOMAIN_UP && domain->flushed != 0 &&
+	if (was->delivers && !may_deliver(domain) && domain->flushed != 0 &&
 	    now - domain->flushed < FLUSH_UNSURE_SECONDS)
 		domain->mails_unsure = true;
-	if (state == DOMAIN_UP && is_outage(was))
+	if (domain->state == DOMAIN_UP && is_outage(was->seen))
 		domain->recovered = now;
+}
+
+static struct domain_change change_between(const struct domain *domain,
+					   const struct domain_standing *was,
+					   const struct domain_standing *is)
+{
+	bool seen = is->seen != was->seen;
+	int64_t now = loop_wall_seconds();
+	int64_t since = seen ? was->seen_since : was->since;
+
+	return (struct domain_change){
+		.state = is->state,
+		.was = was->state,
+		.seen = is->seen,
+		.seen_was = was->seen,
+		.reason = domain->reason,
+		.at = now,
+		.after = since > 0 && now > since ? now - since : 0,
+		.began = seen ? change_began(domain) : 0,
+		.mails = domain->mails,
+	};
+}
+
+void domain_announce(struct domain *domain, const struct domain_standing *was)
+{
+	struct domain_standing is = domain_standing(domain);
+	struct domain_change change = change_between(domain, was, &is);
+	bool changed = is.state != was->state || is.seen != was->seen;
+
+	if (changed)
+		log_change(domain, was, &is, change.after);
+	note_times(domain, was, change.at);
+	hold_unproved(domain, was);
 	domain_record_save(domain);
 	domain_publish(domain);
 	tell_listener(domain, was);
+	if (!changed)
+		return;
 	domain_tell_prover(domain);
-	change.began = change_began(domain);
 	tell_watchers(domain, &change);
+}
+
+static void change_state(struct domain *domain, enum domain_state state, enum health_reason reason)
+{
+	struct domain_standing was = domain_standing(domain);
+
+	domain->state = state;
+	domain->reason = reason;
+	domain->since = loop_wall_seconds();
+	up_clock_switch(domain, state == DOMAIN_UP);
+	domain_announce(domain, &was);
 }
 
 /* In each set the best one up leads; while none is up, all do. */
@@ -300,7 +397,17 @@ static void set_leaders(struct domain *domain)
 	}
 }
 
+/* P8: they are published, and one of them is up; or said to be. */
 static bool senders_up(const struct domain *domain)
+{
+	bool published = false;
+
+	for (size_t i = 0; i < domain->member_count; i++)
+		published |= (domain->members[i].sets & DOMAIN_SET_SENDERS) != 0;
+	return force_senders_up(&domain->force, published, domain->senders_up);
+}
+
+static bool senders_seen_up(const struct domain *domain)
 {
 	for (size_t i = 0; i < domain->member_count; i++)
 		if ((domain->members[i].sets & DOMAIN_SET_SENDERS) &&
@@ -324,7 +431,7 @@ void domain_evaluate(struct domain *domain)
 	enum domain_state state = state_of(domain, &tally, &reason);
 
 	set_leaders(domain);
-	domain->senders_up = senders_up(domain);
+	domain->senders_up = senders_seen_up(domain);
 	if (state != DOMAIN_UP)
 		domain->proof = DOMAIN_PROOF_NONE;
 	else if (awaits_proof(domain))
@@ -332,13 +439,14 @@ void domain_evaluate(struct domain *domain)
 	if (state == DOMAIN_UP)
 		domain->proof = DOMAIN_PROOF_NONE;
 	if (state != domain->state && !is_frozen(domain, state))
-		change_state(domain, state, reason, &tally);
+		change_state(domain, state, reason);
 	else
 		domain_publish(domain);
 }
 
 void domain_proved(struct domain *domain)
 {
+	release_proved(domain);
 	if (domain->proof != DOMAIN_PROOF_ASKED)
 		return;
 	domain->proof = DOMAIN_PROOF_GIVEN;
@@ -351,6 +459,7 @@ void domain_set_sick(struct domain *domain, bool sick)
 	/* who has just been asked needs not be asked again */
 	domain->proof = sick ? DOMAIN_PROOF_NONE : DOMAIN_PROOF_GIVEN;
 	domain_evaluate(domain);
+	release_proved(domain);
 }
 
 bool domain_is_sick(const struct domain *domain)
@@ -400,17 +509,21 @@ void domain_publish(struct domain *domain)
 {
 	struct domains *domains = domain->owner;
 	struct domain_published *published = &domain->published;
+	const struct domain_standing is = domain_standing(domain);
 
 	outage_clock_switch(domain);
 	pthread_rwlock_wrlock(&domains->lock);
 	published->view = (struct domain_view){
-		.state = domain->state,
+		.state = is.state,
+		.seen = is.seen,
 		.reason = domain->reason,
-		.since = domain->since,
+		.since = is.since,
+		.down_since = force_down_since(&domain->force, domain->state, domain->since),
+		.forced_until = is.state != is.seen ? domain->force.until : 0,
 		.begun_ms = domain->begun_ms,
 		.doubts = domain->doubts,
 		.recovered = domain->recovered,
-		.senders_up = domain->senders_up,
+		.senders_up = senders_up(domain),
 		.asleep = domain->asleep,
 	};
 	published->up_seconds = domain->up_seconds;

@@ -49,6 +49,7 @@ static struct domain *domain_new(struct domains *domains, const char *name, enum
 	text_copy(domain->name, sizeof(domain->name), name);
 	domain->state = DOMAIN_UNKNOWN;
 	domain->published.view.state = DOMAIN_UNKNOWN; /* until it is evaluated */
+	domain->published.view.seen = DOMAIN_UNKNOWN;
 	atomic_store(&domain->asked_ms, loop_now_ms());
 	domain->kind = kind;
 	domains->counts[kind]++;
@@ -61,6 +62,7 @@ static void domain_free(struct domain *domain)
 {
 	domain_dns_stop(domain);
 	domain_members_drop(domain);
+	loop_timer_free(domain->force_timer);
 	mxset_fini(&domain->set);
 	mxset_fini(&domain->primary);
 	free(domain->published.peers);
@@ -87,7 +89,7 @@ void domain_begin(struct domain *domain, int64_t delay_ms)
 	domain_dns_start(domain, delay_ms);
 	domain_tell_prover(domain); /* what it remembers may be no change */
 	/* it came back just before we were stopped, and its mail was not flushed yet */
-	if (domain->state == DOMAIN_UP && domain->mails > 0)
+	if (domain_delivers(domain) && domain->mails > 0)
 		domains->listener.recovered(domains->listener.arg, domain->name, domain->mails);
 }
 
@@ -201,6 +203,12 @@ void domain_reconfigure(struct domain *domain, enum domain_kind kind,
 	domain_tell_prover(domain);
 }
 
+static void domain_leave(struct domain *domain)
+{
+	domain_force_drop(domain);
+	domain_remove(domain, true);
+}
+
 static void reconfigure_present(struct domains *domains, struct config *config)
 {
 	struct domain *domain, *next;
@@ -215,7 +223,7 @@ static void reconfigure_present(struct domains *domains, struct config *config)
 		else if (domain->kind == DOMAIN_LEARNED)
 			domain_learned_leave(domain);
 		else
-			domain_remove(domain, true);
+			domain_leave(domain);
 	}
 }
 
@@ -484,7 +492,8 @@ struct recipient_clock domain_view_clock(const struct domain_view *view, int64_t
 	return (struct recipient_clock){
 		.now = now,
 		.up = view->up_clock,
-		.primary_up = domain_state_is_up(view->state),
+		/* said to be down it may have new mailboxes all the same */
+		.primary_up = domain_state_is_up(view->state) || view->seen == DOMAIN_UP,
 		.doubts = view->doubts,
 	};
 }
@@ -541,18 +550,19 @@ static void take_mail(void *arg)
 	struct wanted *counted = arg;
 	struct domain *domain = domains_find(counted->domains, counted->name);
 
-	if (domain != NULL && !domain_state_is_up(domain->state)) {
+	if (domain != NULL && !domain_delivers(domain)) {
 		/* the first one at once: a crash must not hide that there is something to flush */
 		if (domain->mails++ == 0)
 			domain_record_save(domain);
-	} else if (domain != NULL) {
+	} else if (domain != NULL && (is_recent(domain->recovered, LATECOMER_SECONDS) ||
+				      is_recent(domain->force_ended, LATECOMER_SECONDS))) {
 		/* it was welcomed while the primary was still away: the flush may have missed it */
-		if (is_recent(domain->recovered, LATECOMER_SECONDS))
-			domain->owner->listener.latecomer(domain->owner->listener.arg,
-							  domain->name);
-		if (domain->owner->prover.delivering != NULL)
-			domain->owner->prover.delivering(domain->owner->prover.arg, domain);
+		domain->owner->listener.latecomer(domain->owner->listener.arg, domain->name);
 	}
+	/* also when it is only said to be down: the MTA doesn't know that */
+	if (domain != NULL && domain->state == DOMAIN_UP &&
+	    domain->owner->prover.delivering != NULL)
+		domain->owner->prover.delivering(domain->owner->prover.arg, domain);
 	if (domain != NULL)
 		domain_tell_mail(domain);
 	free(counted);
@@ -585,6 +595,20 @@ struct domain *domains_find(struct domains *domains, const char *name)
 	struct domain *domain;
 
 	HASH_FIND_STR(domains->all, name, domain);
+	return domain;
+}
+
+struct domain *domains_rouse(struct domains *domains, const char *name)
+{
+	struct domain *domain;
+
+	take_up(domains, name);
+	domain = domains_find(domains, name);
+	if (domain == NULL)
+		return NULL;
+	atomic_store(&domain->asked_ms, loop_now_ms());
+	if (domain->asleep)
+		domain_wake(domain);
 	return domain;
 }
 
@@ -622,50 +646,6 @@ struct domain_view domain_view_now(const struct domain *domain, const struct ip 
 
 	view_copy(domain, client, &view);
 	return view;
-}
-
-static bool may_be_asked(const struct domain_member *member)
-{
-	const struct health *health = endpoint_health(member->endpoint);
-
-	return (member->sets & DOMAIN_SET_FORWARDING) && health->state == HEALTH_UP &&
-	       !health->no_route;
-}
-
-struct endpoint *domain_endpoint_up(const struct domain *domain)
-{
-	for (size_t i = 0; i < domain->member_count; i++)
-		if (may_be_asked(&domain->members[i]))
-			return domain->members[i].endpoint;
-	return NULL;
-}
-
-struct endpoint *domain_endpoint_up_at(const struct domain *domain, const struct ip_port *address)
-{
-	for (size_t i = 0; i < domain->member_count; i++)
-		if (may_be_asked(&domain->members[i]) &&
-		    ip_port_equal(endpoint_address(domain->members[i].endpoint), address))
-			return domain->members[i].endpoint;
-	return NULL;
-}
-
-static const char *host_with(const struct mxset *set, const struct ip *ip)
-{
-	for (size_t h = 0; h < set->count; h++)
-		for (size_t a = 0; a < set->hosts[h].address_count; a++)
-			if (ip_equal(&set->hosts[h].addresses[a], ip))
-				return set->hosts[h].name;
-	return NULL;
-}
-
-const char *domain_endpoint_host(const struct domain *domain, const struct endpoint *endpoint)
-{
-	const struct ip *ip = &endpoint_address(endpoint)->ip;
-	const char *name = host_with(&domain->primary, ip);
-
-	if (name == NULL)
-		name = host_with(&domain->set, ip);
-	return name != NULL ? name : "";
 }
 
 const char *domain_source(const struct domain *domain)

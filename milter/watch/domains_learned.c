@@ -128,7 +128,7 @@ void domain_consider_sleep(struct domain *domain)
 {
 	int64_t idle = (loop_now_ms() - atomic_load(&domain->asked_ms)) / 1000;
 
-	if (domain->asleep ||
+	if (domain->asleep || force_is_on(&domain->force) ||
 	    !learned_may_sleep(domain->state, domain->mails > 0 || domain->mails_unsure, idle))
 		return;
 	log_action(domain, LOG_LEVEL_INFO, "asleep", NULL, NULL);
@@ -202,6 +202,7 @@ void domain_forget(struct domain *domain, int64_t refused_seconds)
 
 void domain_learned_leave(struct domain *domain)
 {
+	domain_force_drop(domain);
 	log_action(domain, LOG_LEVEL_INFO, "forgotten", "reason", "domains_from_mta");
 	domain_remove(domain, true);
 }
@@ -228,7 +229,7 @@ static void remove_idle(struct domains *domains, enum domain_kind kind, size_t c
 
 	for (domain = domains->all; domain != NULL; domain = domain->hh.next)
 		if (domain->kind == kind && domain->mails == 0 && !domain->mails_unsure &&
-		    domain->state != DOMAIN_SICK)
+		    domain->state != DOMAIN_SICK && !force_is_on(&domain->force))
 			idle[found++] =
 				(struct idle_domain){ domain, atomic_load(&domain->asked_ms) };
 	if (found > 0)

@@ -89,8 +89,9 @@ static bool note_learned(void *arg, const void *key, size_t key_length, const vo
 		item->name = memory_format("%.*s", (int)key_length, (const char *)key);
 		item->asked = json_integer_value(json_object_get(record, "asked"));
 		item->mail_waits = json_integer_value(json_object_get(record, "mails")) > 0;
-		item->busy = item->mail_waits || (state != NULL && (strcmp(state, "down") == 0 ||
-								    strcmp(state, "sick") == 0));
+		item->busy = item->mail_waits || domain_force_in_record(record) ||
+			     (state != NULL &&
+			      (strcmp(state, "down") == 0 || strcmp(state, "sick") == 0));
 	}
 	json_decref(record);
 	return true;

@@ -4,13 +4,12 @@
 # teaches its domain, if the MX records list us and somebody better; nothing else does, and until
 # that is proved nobody of that domain ever gets a packet from us (P6).
 
-import os
-import re
 import threading
 import time
 
 import pytest
 
+from peers.daemon import make_older
 from peers.waiting import eventually
 
 OUR_NAME = "mx2.example.net"
@@ -601,19 +600,6 @@ def test_next_hop_of_a_configured_domain_means_nothing(lab):
 
 
 DAY = 86400
-
-
-def make_older(daemon, seconds):
-    """As if nobody had asked for so long: only while the daemon doesn't run. The store holds the
-    time as text."""
-    path = os.path.join(daemon.state_dir, "backupmx.mdb")
-    with open(path, "r+b") as file:
-        data = file.read()
-        older, count = re.subn(rb'"asked":(\d{10})',
-                               lambda found: b'"asked":%010d' % (int(found[1]) - seconds), data)
-        assert count
-        file.seek(0)
-        file.write(older)
 
 
 def test_asleep_after_a_restart_and_awake_when_asked(lab):
