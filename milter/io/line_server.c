@@ -113,6 +113,11 @@ static void client_event(struct bufferevent *stream, short what, void *arg)
 {
 	struct line_client *client = arg;
 
+	/* who waits for an answer isn't idle: the time begins anew */
+	if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING) && client->open != NULL) {
+		bufferevent_enable(stream, EV_READ);
+		return;
+	}
 	/* a client may close its writing side before it reads the answer */
 	if ((what & BEV_EVENT_EOF) &&
 	    (client->open != NULL || evbuffer_get_length(bufferevent_get_output(stream)) > 0))
@@ -220,14 +225,25 @@ struct line_server *line_server_new(struct loop *loop, const char *path, mode_t 
 	return server;
 }
 
+/* The loop doesn't run any more: what the socket takes now is all that goes out. */
+static void last_words(struct bufferevent *stream)
+{
+	struct evbuffer *output = bufferevent_get_output(stream);
+
+	evbuffer_unfreeze(output, 1); /* or only the loop may take from it */
+	evbuffer_write(output, bufferevent_getfd(stream));
+}
+
 void line_server_free(struct line_server *server)
 {
 	struct line_client *client, *next;
 
 	if (server == NULL)
 		return;
-	DL_FOREACH_SAFE(server->clients, client, next)
+	DL_FOREACH_SAFE(server->clients, client, next) {
+		last_words(client->stream);
 		client_free(client);
+	}
 	evconnlistener_free(server->listener);
 	unlink(server->path);
 	free(server);
