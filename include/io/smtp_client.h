@@ -24,6 +24,14 @@ struct smtp_client;
 struct smtp_clients *smtp_clients_new(struct loop *loop, struct tls *tls);
 void smtp_clients_free(struct smtp_clients *clients); /* closes what is open, calls nobody */
 
+/* What may be observed. */
+enum smtp_client_step {
+	SMTP_CLIENT_CONNECTED, /* no bytes */
+	SMTP_CLIENT_SENT, /* one command, with CRLF and a NUL behind it; not the QUIT of _quit() */
+	SMTP_CLIENT_RECEIVED, /* whatever came, as it came */
+	SMTP_CLIENT_SECURED,  /* TLS stands: a description (io/tls.h) */
+};
+
 struct smtp_client_settings {
 	struct ip_port endpoint;
 	struct ip source_v4, source_v6; /* IP_NONE: the system's choice */
@@ -32,6 +40,8 @@ struct smtp_client_settings {
 	bool tls_verify;
 	int64_t connect_timeout_ms;
 	int64_t reply_timeout_ms; /* for the banner, the TLS handshake and each reply */
+	/* For who wants to show the session: it may only look. NULL: nobody. */
+	void (*observe)(void *arg, enum smtp_client_step step, const char *bytes, size_t length);
 };
 
 /* In each of them smtp_client_send(), _quit() and _abort() may be called. */

@@ -98,8 +98,16 @@ static void finish(struct smtp_client *client, enum health_reason reason)
 		client->handlers.ended(client->arg, reason);
 }
 
+static void observe(const struct smtp_client *client, enum smtp_client_step step, const char *bytes,
+		    size_t length)
+{
+	if (client->settings.observe != NULL)
+		client->settings.observe(client->arg, step, bytes, length);
+}
+
 static void write_line(struct smtp_client *client, const char *line)
 {
+	observe(client, SMTP_CLIENT_SENT, line, strlen(line));
 	bufferevent_write(client->stream, line, strlen(line));
 	loop_timer_start(client->deadline, client->settings.reply_timeout_ms);
 }
@@ -231,8 +239,10 @@ static void stream_read(struct bufferevent *stream, void *arg)
 	       (length = bufferevent_read(stream, chunk, sizeof(chunk))) > 0) {
 		if (client->goodbye)
 			client->dead = true; /* the 221, or anything else: it is over */
-		else
+		else {
+			observe(client, SMTP_CLIENT_RECEIVED, chunk, length);
 			take_bytes(client, chunk, length);
+		}
 	}
 	leave(client);
 }
@@ -277,6 +287,16 @@ static enum health_reason connect_reason(int error, enum ip_family family)
 	return reason_of_errno(error);
 }
 
+static void observe_secured(const struct smtp_client *client)
+{
+	char text[TLS_TEXT_MAX];
+
+	if (client->settings.observe == NULL)
+		return;
+	tls_describe(bufferevent_openssl_get_ssl(client->stream), text, sizeof(text));
+	observe(client, SMTP_CLIENT_SECURED, text, strlen(text));
+}
+
 static void stream_event(struct bufferevent *stream, short what, void *arg)
 {
 	struct smtp_client *client = arg;
@@ -286,6 +306,7 @@ static void stream_event(struct bufferevent *stream, short what, void *arg)
 	enter(client);
 	if (what & BEV_EVENT_CONNECTED) {
 		client->handshaking = false;
+		observe_secured(client);
 		act(client, smtp_dialog_tls_done(&client->dialog));
 	} else if (client->handshaking) {
 		finish(client, HEALTH_TLS_FAIL);
@@ -320,6 +341,7 @@ static void connected(evutil_socket_t fd, short what, void *arg)
 	if (error != 0) {
 		finish(client, connect_reason(error, client->settings.endpoint.ip.family));
 	} else {
+		observe(client, SMTP_CLIENT_CONNECTED, "", 0);
 		stream_take(client, bufferevent_socket_new(loop_base(client->owner->loop), fd, 0));
 		loop_timer_start(client->deadline, client->settings.reply_timeout_ms);
 		act(client, smtp_dialog_connected(&client->dialog));

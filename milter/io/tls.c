@@ -7,7 +7,9 @@
 
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/memory.h"
 
@@ -56,4 +58,41 @@ struct ssl_st *tls_session(struct tls *tls, const char *host, bool verify)
 		}
 	}
 	return ssl;
+}
+
+/* The first name that it is for: of the alternative ones, else the common name. */
+static void certificate_name(X509 *certificate, char *buffer, int size)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		found = name->type == GEN_DNS;
+		if (found)
+			snprintf(buffer, (size_t)size, "%.*s", ASN1_STRING_length(name->d.dNSName),
+				 (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+	}
+	GENERAL_NAMES_free(names);
+	if (!found && X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+						buffer, size) <= 0)
+		snprintf(buffer, (size_t)size, "(no name)");
+}
+
+void tls_describe(struct ssl_st *ssl, char *buffer, size_t size)
+{
+	X509 *certificate = SSL_get1_peer_certificate(ssl);
+	char name[256] = "(none)";
+	char until[32] = "-";
+	struct tm end;
+
+	if (certificate != NULL) {
+		certificate_name(certificate, name, sizeof(name));
+		if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+			strftime(until, sizeof(until), "%Y-%m-%d", &end);
+	}
+	snprintf(buffer, size, "%s %s, certificate of %s until %s", SSL_get_version(ssl),
+		 SSL_get_cipher_name(ssl), name, until);
+	X509_free(certificate);
 }
