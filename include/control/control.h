@@ -70,6 +70,15 @@ bool control_flag(const struct control_call *call, const char *key);
 void control_later(struct control_call *call, int64_t milliseconds,
 		   void (*again)(struct control_call *call));
 
+/* The probes that operators wait for. */
+struct probe_run;
+struct probe_run **control_probes_of(const struct control_call *call);
+/* The daemon stops: answers them all. */
+void control_probes_stop(struct probe_run **runs);
+
+/* An endpoint's sets (enum domain_set) as JSON: a list of words. */
+json_t *control_sets(unsigned sets);
+
 /* A time as JSON: RFC 3339 UTC; null for 0. */
 json_t *control_time(int64_t seconds);
 /* A share of 0 to 1; null for less than 0. */
@@ -91,6 +100,7 @@ void control_recipients_show(struct control_call *call);
 void control_recipients_list(struct control_call *call);
 void control_recipients_import(struct control_call *call);
 void control_recipients_forget(struct control_call *call);
+void control_probe(struct control_call *call);
 void control_version(struct control_call *call);
 
 #endif

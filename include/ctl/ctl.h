@@ -42,6 +42,7 @@ struct ctl {
 	const char *config_path; /* -c; NULL: the default, which need not be there */
 	const char *socket_path; /* -s; NULL: what the configuration says */
 	bool json;
+	int patience;			     /* seconds until an answer; 0: as long as usual */
 	const struct ctl_command *commands;  /* all there are */
 	const struct ctl_command *family;    /* of `command`; NULL: it is none's */
 	const struct ctl_command *command;   /* the one that runs */
@@ -95,6 +96,7 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_flush(struct ctl *ctl, int argc, char **argv);
 int ctl_force(struct ctl *ctl, int argc, char **argv);
+int ctl_probe(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
 int ctl_report(struct ctl *ctl, int argc, char **argv);
 int ctl_help(struct ctl *ctl, int argc, char **argv);

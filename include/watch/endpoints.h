@@ -38,6 +38,10 @@ void endpoint_set_leading(struct endpoint *endpoint, void *user, bool leading);
 
 /* Brings the next probe forward, at most one sample per fast_interval. */
 void endpoint_probe_soon(struct endpoint *endpoint);
+/* A session as the prober would begin it now; `helo` takes the name that we give, and must outlive
+ * the session. */
+struct smtp_client_settings endpoint_session_settings(struct endpoint *endpoint, char *helo,
+						      size_t size);
 /* A callout got an answer to RCPT from it: that is as good as a good probe. */
 void endpoint_saw_answer(struct endpoint *endpoint);
 

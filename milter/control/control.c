@@ -23,6 +23,7 @@ struct control {
 	struct control_settings settings;
 	struct line_server *server;
 	struct control_call *put_off;
+	struct probe_run *probes;
 };
 
 static const struct command {
@@ -37,6 +38,7 @@ static const struct command {
 	{ "reload", true, control_reload_now },
 	{ "flush", true, control_flush },
 	{ "force", true, control_force },
+	{ "probe", true, control_probe },
 	{ "version", false, control_version },
 	{ "recipients-show", false, control_recipients_show },
 	{ "recipients-list", false, control_recipients_list },
@@ -47,6 +49,11 @@ static const struct command {
 const struct control_settings *control_settings_of(const struct control_call *call)
 {
 	return &call->control->settings;
+}
+
+struct probe_run **control_probes_of(const struct control_call *call)
+{
+	return &call->control->probes;
 }
 
 static void send_envelope(struct control_call *call, json_t *envelope)
@@ -200,6 +207,7 @@ void control_free(struct control *control)
 	if (control == NULL)
 		return;
 	answer_put_off(control);
+	control_probes_stop(&control->probes);
 	line_server_free(control->server);
 	free(control);
 }

@@ -11,7 +11,7 @@
 #define STEP_MS	 10
 #define PAUSE_MS 1
 
-static json_t *sets_to_json(unsigned sets)
+json_t *control_sets(unsigned sets)
 {
 	json_t *array = json_array();
 
@@ -34,7 +34,7 @@ static json_t *endpoint_to_json(const struct domain_member *member)
 			 health_state_name(health->state), "since",
 			 control_time(endpoint_since(member->endpoint)), "last_probe",
 			 control_time(endpoint_last_probe(member->endpoint)), "reason", reason,
-			 "sets", sets_to_json(member->sets));
+			 "sets", control_sets(member->sets));
 }
 
 static json_t *endpoints_to_json(const struct domain *domain)

@@ -44,10 +44,10 @@ char *ctl_socket_path(const struct ctl *ctl)
 	return path;
 }
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, int seconds)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	struct timeval patience = { .tv_sec = seconds };
 	int fd;
 
 	if (!text_copy(address.sun_path, sizeof(address.sun_path), path)) {
@@ -107,10 +107,10 @@ static char *receive_line(int fd)
 }
 
 /* The daemon's answer; NULL with errno (0: it hung up) when there is none. */
-static char *exchange(const char *path, const char *request)
+static char *exchange(const char *path, int seconds, const char *request)
 {
 	char *answer = NULL;
-	int fd = connect_to(path);
+	int fd = connect_to(path, seconds);
 
 	if (fd < 0)
 		return NULL;
@@ -234,7 +234,7 @@ int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result)
 	path = ctl_socket_path(ctl);
 	if (path == NULL)
 		goto out;
-	line = exchange(path, text);
+	line = exchange(path, ctl->patience > 0 ? ctl->patience : ANSWER_SECONDS, text);
 	if (line == NULL)
 		code = fail_unreachable(ctl, path, errno);
 	else

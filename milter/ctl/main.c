@@ -86,13 +86,22 @@ static const struct ctl_command commands[] = {
 	{ "force", "DOMAIN up|down|auto [--for DURATION]",
 	  "override what the probes say, for a limited time", ctl_force,
 	  "  down: mail is taken as in an outage; nothing is flushed until it ends.\n"
-	  "  up: senders are sent to the primary, if public MX records name a better host than\n"
-	  "  this one; mail isn't flushed, and nobody is asked for, before the probes say so too.\n"
+	  "  up: senders are sent to the primary, if public MX records name a better host\n"
+	  "  than this one; mail isn't flushed, and nobody is asked for, before the probes\n"
+	  "  say so too.\n"
 	  "  auto: the probes decide again.\n"
-	  "  Saying it again begins a new time. Probes go on meanwhile, and status shows what\n"
+	  "  Saying it again begins a new time. Probes go on meanwhile; status shows what\n"
 	  "  they say of each endpoint. It survives restarts of the daemon.\n"
 	  "  Needs root or the daemon's own user.\n",
 	  "force example.org down --for 2h\nforce example.org auto\n", force_options, 2, 2, NULL },
+	{ "probe", "DOMAIN", "probe its primaries now, and show what is said", ctl_probe,
+	  "  Connects to each endpoint as the prober does (same name, source address, level\n"
+	  "  and time limits), shows what is said with the milliseconds since it began, and\n"
+	  "  leaves by QUIT; no mail is begun. It counts for nothing: when it speaks\n"
+	  "  against what status shows of an endpoint, the next real probe comes sooner.\n"
+	  "  The exit code is 0 when an endpoint that mail is forwarded to is fit for it.\n"
+	  "  Needs root or the daemon's own user.\n",
+	  "probe example.org\n", no_options, 1, 1, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", NULL, NULL, NULL, NULL, 0, 0,
 	  recipients_commands },

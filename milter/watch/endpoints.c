@@ -415,24 +415,32 @@ static void probe_reply(void *arg, const struct smtp_reply *reply)
 	(void)reply;
 }
 
+struct smtp_client_settings endpoint_session_settings(struct endpoint *endpoint, char *helo,
+						      size_t size)
+{
+	struct user rules = merged_rules(endpoint);
+
+	text_copy(helo, size, rules.helo);
+	return (struct smtp_client_settings){
+		.endpoint = endpoint->address,
+		.source_v4 = rules.source_v4,
+		.source_v6 = rules.source_v6,
+		.plan = { .helo = helo,
+			  .level = rules.level,
+			  .self = &endpoint->owner->services->identity.self },
+		.connect_timeout_ms = rules.connect_timeout * 1000,
+		.reply_timeout_ms = rules.timeout * 1000,
+	};
+}
+
 static void probe_start(struct endpoint *endpoint)
 {
 	static const struct smtp_client_handlers handlers = { probe_open, probe_reply,
 							      probe_ended };
 	struct services *services = endpoint->owner->services;
-	struct user rules = merged_rules(endpoint);
-	struct smtp_client_settings settings = {
-		.endpoint = endpoint->address,
-		.source_v4 = rules.source_v4,
-		.source_v6 = rules.source_v6,
-		.plan = { .helo = endpoint->helo,
-			  .level = rules.level,
-			  .self = &services->identity.self },
-		.connect_timeout_ms = rules.connect_timeout * 1000,
-		.reply_timeout_ms = rules.timeout * 1000,
-	};
+	struct smtp_client_settings settings =
+		endpoint_session_settings(endpoint, endpoint->helo, sizeof(endpoint->helo));
 
-	text_copy(endpoint->helo, sizeof(endpoint->helo), rules.helo);
 	endpoint->began_ms = loop_now_ms();
 	endpoint->session = smtp_client_start(services->clients, &settings, &handlers, endpoint);
 }
