@@ -133,7 +133,7 @@ static bool force_from_json(const json_t *json, struct force *force)
 
 	if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:I, s:I, s:I}", "state", &state, "since",
 			&since, "given", &given, "until", &until) != 0 ||
-	    until < given || until - given > FORCE_MAX_SECONDS)
+	    since < 0 || given < 0 || until < given || until - given > FORCE_MAX_SECONDS)
 		return false;
 	*force = (struct force){ .since = since, .given = given, .until = until };
 	return state_parse(state, &force->state);
