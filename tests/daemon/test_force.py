@@ -310,6 +310,21 @@ def test_sick(lab):
     assert world.status()["state"] == "forced-up"
 
 
+def test_canaries_go_on(lab):
+    """While it is forced down the primary loses its users: seen then, and true when it ends."""
+    world = World(lab, "force.test", {"probe": {"canary_interval": "2s"}})
+    world.daemon.learn("bob@force.test", "carol@force.test")
+    _, mark = world.force("down")
+    world.primary.script.recipients = {}
+    world.primary.script.other_recipients = NOBODY
+    world.daemon.wait_for_log(r"health: .*state=forced-down was=forced-down reason=canary-refused "
+                              r".*seen=sick", 20, mark)
+    world.take()
+    parsed, _ = world.force("auto")
+    assert parsed["state"] == "sick"
+    assert world.rcpt().xcode == "4.3.0"
+
+
 def test_long_down(lab):
     """unknown_accept_after counts from the earlier of what was seen and what was said."""
     world = World(lab, "force.test", {"policy": {"unknown_accept_after": "3s"}})
