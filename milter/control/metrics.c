@@ -210,6 +210,22 @@ static void add_domain_up(struct metrics *metrics)
 	}
 }
 
+/* Tells down from sick and from forced, which domain_up can't. One series a domain, that of the
+ * state it is in: there may be thousands of domains. */
+static void add_domain_states(struct metrics *metrics)
+{
+	exposition_begin(&metrics->family, "domain_state", "gauge",
+			 "Always 1; the label tells the state that decides.");
+	for (size_t i = 0; i < metrics->domains.count; i++) {
+		const struct domain *domain = metrics->domains.items[i];
+		enum domain_state state = domain_view_now(domain, NULL).state;
+		struct exposition_labels labels = { { { "domain", domain_name(domain) },
+						      { "state", domain_state_name(state) } } };
+
+		exposition_add(&metrics->family, &labels, 1);
+	}
+}
+
 static void add_outages(struct metrics *metrics)
 {
 	exposition_begin(&metrics->family, "outage_seconds_total", "counter",
@@ -282,6 +298,7 @@ static void add_domains(struct metrics *metrics)
 {
 	choose_domains(metrics);
 	add_domain_up(metrics);
+	add_domain_states(metrics);
 	add_outages(metrics);
 	add_endpoints(metrics);
 	add_gauge(metrics, "domains_left_out",
