@@ -238,22 +238,25 @@ class Asked:
         self.daemon = lab.daemon({"http": {"listen": listen}}, *ini, **more)
 
     def ask(self, *arguments):
-        answer = Answer(run("-x", program("backupmxctl"), "-s", self.daemon.control_socket,
-                            *arguments))
-        by_http = Answer(run("-u", self.url, *arguments))
-        assert (by_http.code, by_http.text) == (answer.code, answer.text)
-        assert set(by_http.perf) == set(answer.perf)
-        return answer
+        return Answer(run("-x", program("backupmxctl"), "-s", self.daemon.control_socket,
+                          *arguments))
+
+    def ask_by_http(self, *arguments):
+        return Answer(run("-u", self.url, *arguments))
 
     def wait_for(self, code, text, *arguments):
-        """Until that is said."""
+        """Until that is said, by both doors."""
         last = None
 
         def look():
             nonlocal last
             last = self.ask(*arguments)
             return last.code == code and text in last.text and last
-        return eventually(look, 20, lambda: "%s %r, last %r" % (WORDS[code], text, last), pause=0.3)
+        eventually(look, 20, lambda: "%s %r, last %r" % (WORDS[code], text, last), pause=0.3)
+        by_http = self.ask_by_http(*arguments)
+        assert (by_http.code, by_http.text) == (last.code, last.text)
+        assert set(by_http.perf) == set(last.perf)
+        return last
 
 
 def test_a_daemon_that_is_well_then_gone(lab):
