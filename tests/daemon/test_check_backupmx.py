@@ -197,6 +197,15 @@ def test_patience_has_an_end(says):
     assert answer.code == CRITICAL and answer.text.endswith("within 1 s"), answer
 
 
+def test_an_awk_that_does_not_run(says, tmp_path):
+    (tmp_path / "awk").write_text("#!/bin/sh\nexit 127\n")
+    (tmp_path / "awk").chmod(0o755)
+    says(metrics(UP), 0)
+    answer = Answer(run("-x", str(tmp_path / "backupmxctl"),
+                        PATH="%s:%s" % (tmp_path, os.environ["PATH"])))
+    assert answer.code == UNKNOWN and "awk" in answer.text, answer
+
+
 def test_what_the_program_is_asked(says, tmp_path):
     says(metrics(UP), 0, "-C", "/etc/my backup.ini", "-s", "/run/x.sock")
     assert (tmp_path / "asked").read_text() == "-c /etc/my backup.ini -s /run/x.sock metrics\n"
