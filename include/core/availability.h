@@ -50,7 +50,7 @@ void availability_add(struct availability_day *sum, const struct availability_da
 
 /* up / (up + down + sick), rounded down to six decimals, so that 1 means 1; -1: never observed. */
 double availability_share(const struct availability_day *sum);
-/* known / asked, with three decimals; -1: nothing was asked. */
+/* known / asked, 1 at most, with three decimals; -1: nothing was asked. */
 double availability_coverage(const struct availability_day *sum);
 
 /* As kept in the store; the day itself is in the key. */

@@ -140,6 +140,8 @@ void domains_count_mail(struct domains *domains, const char *name);
 /* Counts a recipient that a client named, and whether the list or the memory knew of it. Any
  * thread. */
 void domains_count_question(struct domains *domains, const char *name, bool known);
+/* Counts that the primary has told, since, of one who wasn't known: next time that one is. */
+void domains_count_answer(struct domains *domains, const char *name);
 
 /* Up, and lately down or sick. A recovery in the future (the wall clock went back) is over. Pure.
  */

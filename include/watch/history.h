@@ -49,7 +49,8 @@ bool history_read(struct history *history, const char *domain, int64_t from,
 void history_of_domain_fini(struct history_of_domain *out);
 
 /* Which share of the recipients asked for in the last HISTORY_COVERAGE_DAYS days a list or the
- * memory knew at the first look: 0 to 1, three decimals; -1: nobody asked. */
+ * memory knew, or the primary was asked about with success: 0 to 1, three decimals; -1: nobody
+ * asked. */
 double history_coverage(struct history *history, const char *domain);
 /* The domain's list is another, or recipients were imported: that share is counted anew. */
 void history_count_anew(struct history *history, const char *domain);

@@ -65,6 +65,8 @@ double availability_coverage(const struct availability_day *sum)
 {
 	if (sum->asked == 0)
 		return -1;
+	if (sum->known > sum->asked) /* an answer may be late: the questions were begun anew */
+		return 1;
 	return (double)(int64_t)((double)sum->known / (double)sum->asked * 1000 + 0.5) / 1000;
 }
 

@@ -206,10 +206,11 @@ static void print_memory(const struct terminal *terminal, const json_t *recipien
 						   : "");
 	field(terminal, "recipients", value);
 	if (!json_is_number(coverage)) {
-		field(terminal, "coverage", "not known yet");
+		field(terminal, "coverage", "nobody has asked for anyone yet");
 		return;
 	}
-	snprintf(value, sizeof(value), "%.0f %% of those asked for in 30 days are known",
+	snprintf(value, sizeof(value),
+		 "%.0f %% of those asked for in 30 days were known, or are now",
 		 json_number_value(coverage) * 100);
 	field(terminal, "coverage", value);
 }

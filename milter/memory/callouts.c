@@ -243,6 +243,8 @@ void callout_question_answer(struct callout_line *line, struct callout_question 
 	status = write_down(callouts, question, &answer, &was);
 	if (status == RECIPIENT_UNKNOWN || answer.control_failed)
 		callout_silence_keep(callouts, question->key, question->domain);
+	if (was.status == RECIPIENT_UNKNOWN && status != RECIPIENT_UNKNOWN)
+		domains_count_answer(callouts->domains, question->domain);
 	waiters_tell(callouts, question, status);
 	HASH_DEL(callouts->questions, question);
 	callout_reask_answered(callouts, question, &answer);

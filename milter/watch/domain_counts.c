@@ -18,16 +18,25 @@ void domains_count_verdict(struct domains *domains, const char *name, enum decis
 	pthread_rwlock_unlock(&domains->lock);
 }
 
-void domains_count_question(struct domains *domains, const char *name, bool known)
+static void questions_add(struct domains *domains, const char *name, unsigned long long count)
 {
 	struct domain *domain;
 
 	pthread_rwlock_rdlock(&domains->lock);
 	HASH_FIND_STR(domains->all, name, domain);
 	if (domain != NULL)
-		atomic_fetch_add_explicit(&domain->questions, QUESTION_ASKED + (known ? 1 : 0),
-					  memory_order_relaxed);
+		atomic_fetch_add_explicit(&domain->questions, count, memory_order_relaxed);
 	pthread_rwlock_unlock(&domains->lock);
+}
+
+void domains_count_question(struct domains *domains, const char *name, bool known)
+{
+	questions_add(domains, name, QUESTION_ASKED + (known ? 1 : 0));
+}
+
+void domains_count_answer(struct domains *domains, const char *name)
+{
+	questions_add(domains, name, 1);
 }
 
 unsigned long domain_verdicts(const struct domain *domain, enum decision_action action)

@@ -191,7 +191,7 @@ static void take_questions(struct watched *watched)
 
 	watched->today.asked += questions.asked;
 	watched->today.known += questions.known;
-	watched->changed |= questions.asked > 0;
+	watched->changed |= questions.asked > 0 || questions.known > 0;
 }
 
 /* Brings the sums up to now. */

@@ -134,6 +134,23 @@ def test_coverage(lab, tmp_path):
     assert coverage(daemon, "one.test") == 1
 
 
+def test_coverage_counts_who_is_known_since(lab):
+    """Whom the primary was asked about with success, after the first question."""
+    server = lab.primary("one.test", recipients={"alice": "250 ok", "slow": "451 4.2.0 later"})
+    daemon = lab.daemon(domains=["one.test"])
+    daemon.wait_for_state("one.test", "up")
+    daemon.milter().rcpt("<slow@one.test>", name=None)
+    daemon.wait_for_log(r"callout: recipient=<slow@one\.test> verdict=later")
+    assert coverage(daemon, "one.test") == 0
+    daemon.milter().rcpt("<alice@one.test>", name=None)
+    daemon.wait_for_log(r"callout: recipient=<alice@one\.test> verdict=valid")
+    assert coverage(daemon, "one.test") == 0.5
+    # who is asked for again counts as known, and once
+    daemon.milter().rcpt("<alice@one.test>", name=None)
+    assert coverage(daemon, "one.test") == 0.667
+    assert server
+
+
 @pytest.mark.unsanitized
 def test_coverage_is_of_thirty_days(lab, tmp_path):
     lab.primary("one.test")

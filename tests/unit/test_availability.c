@@ -85,6 +85,8 @@ static void test_coverage(void **state)
 	assert_true(availability_coverage(&sum) < 0);
 	sum = (struct availability_day){ .asked = 3, .known = 2 };
 	assert_int_equal(millionths(availability_coverage(&sum)), 667000);
+	sum = (struct availability_day){ .asked = 3, .known = 4 };
+	assert_int_equal(millionths(availability_coverage(&sum)), 1000000);
 	sum = (struct availability_day){ .asked = 3, .known = 0 };
 	assert_int_equal(millionths(availability_coverage(&sum)), 0);
 	sum = (struct availability_day){ .asked = UINT64_C(1) << 60, .known = UINT64_C(1) << 60 };
