@@ -184,7 +184,10 @@ static void print_endpoints(const struct terminal *terminal, const json_t *endpo
 				   ctl_ago(endpoint, "since", ago, sizeof(ago)));
 		terminal_table_add(table, TERMINAL_PLAIN,
 				   ctl_ago(endpoint, "last_probe", ago, sizeof(ago)));
-		terminal_table_add(table, TERMINAL_PLAIN, ctl_string(endpoint, "reason"));
+		terminal_table_add(table, TERMINAL_PLAIN,
+				   json_is_null(json_object_get(endpoint, "last_probe"))
+					   ? "-"
+					   : ctl_string(endpoint, "reason"));
 		terminal_table_add(table, TERMINAL_FAINT, set[0] != '\0' ? set : "both");
 	}
 	fputc('\n', terminal->out);
