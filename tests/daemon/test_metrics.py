@@ -16,7 +16,7 @@ FAMILIES = {
     "recipient_lookups_total": "counter", "transitions_total": "counter",
     "outage_seconds_total": "counter", "flushes_total": "counter", "connections": "gauge",
     "waiting": "gauge", "loop_lag_seconds": "gauge", "store_bytes": "gauge", "isolated": "gauge",
-    "config_reload_success": "gauge", "build_info": "gauge",
+    "domain_state": "gauge", "config_reload_success": "gauge", "build_info": "gauge",
 }
 STATES = {"not-backup", "unknown", "up", "sick", "down", "forced-up", "forced-down"}
 
@@ -79,6 +79,7 @@ def test_an_outage(lab):
 
     up = host.metrics()
     assert up.value("domain_up", domain="mail.test") == 1
+    assert up.value("domain_state", domain="mail.test", state="up") == 1
     assert up.value("endpoint_up", endpoint=primary.endpoint) == 1
     assert up.value("outage_seconds_total", domain="mail.test") == 0
     assert up.value("transitions_total", to="up") == 1
@@ -96,6 +97,8 @@ def test_an_outage(lab):
     assert daemon.milter().send_message(rcpts=["<alice@mail.test>"]).eom.accepted
     down = host.metrics()
     assert down.value("domain_up", domain="mail.test") == 0
+    assert down.value("domain_state", domain="mail.test", state="down") == 1
+    assert down.value("domain_state", domain="mail.test", state="up") is None
     assert down.value("endpoint_up", endpoint=primary.endpoint) == 0
     assert down.value("transitions_total", to="down") == 1
     assert down.value("probes_total", result="refused") >= 2
@@ -151,6 +154,20 @@ def test_isolation_is_no_outage(lab):
     host.wait("outage_seconds_total", lambda seconds: seconds > counted, domain="gone.test")
 
 
+def test_forced_states(lab):
+    """What is decided by and what probes see: an outage that is only forced is none."""
+    lab.primary("mail.test")
+    host = Host(lab, domains=["mail.test"])
+    host.daemon.wait_for_state("mail.test", "up")
+    assert host.daemon.ctl("force", "mail.test", "down")[0] == 0
+    metrics = host.metrics()
+    assert metrics.value("domain_up", domain="mail.test") == 0
+    assert metrics.value("domain_state", domain="mail.test", state="forced-down") == 1
+    assert metrics.value("transitions_total", to="forced-down") == 1
+    host.wait("probes_total", metrics.value("probes_total", result="ok") + 2, result="ok")
+    assert host.value("outage_seconds_total", domain="mail.test") == 0
+
+
 def test_which_domains(lab):
     """Learned domains have series only when asked for; endpoints that are shared have one."""
     shared = lab.primary("one.test", recipients={"alice": "250 ok"})
@@ -177,7 +194,9 @@ def test_domain_that_is_none_of_our_business(lab):
     lab.dns.mx("other.test", (10, "mx1.other.test"))
     host = Host(lab, domains=["other.test"])
     host.daemon.wait_for_state("other.test", "not-backup")
-    assert host.metrics().series("domain_up") == {}
+    metrics = host.metrics()
+    assert metrics.series("domain_up") == {}
+    assert metrics.value("domain_state", domain="other.test", state="not-backup") == 1
 
 
 HOSTILE = [
