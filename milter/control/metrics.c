@@ -175,7 +175,8 @@ static bool is_configured(const struct domain *domain)
 	return strcmp(domain_source(domain), "configured") == 0;
 }
 
-/* Configured ones first, so that strangers who have domains learned can't push them out. */
+/* Configured ones first, so that strangers who have domains learned can't push them out. Of those
+ * that sleep nobody knows whether they are up; they would all look down. */
 static void choose_domains(struct metrics *metrics)
 {
 	struct domains *domains = metrics->settings->gate->domains;
@@ -191,7 +192,7 @@ static void choose_domains(struct metrics *metrics)
 	if (metrics->config->http.domain_metrics != CONFIG_METRICS_ALL)
 		return;
 	for (domain = domains_any(domains); domain != NULL; domain = domain_next(domain))
-		if (!is_configured(domain))
+		if (!is_configured(domain) && !domain_view_now(domain, NULL).asleep)
 			show_domain(shown, domain);
 }
 

@@ -116,7 +116,7 @@ DOWN = {**UP, "b.test": "down"}
     (DOWN, {}, ("-d", "b.test", "-d", "z.test"), WARNING,
      "z.test is not in the metrics, b.test down; 0 of 1 domain up"),
     ({}, {}, (), OK,
-     "runs; no domain to see ([http] domain_metrics = all shows learned ones)"),
+     "runs; no domain in its metrics (learned ones need [http] domain_metrics = all)"),
     ({"%d.test" % i: "down" for i in range(8)}, {}, (), WARNING,
      "0.test down, 1.test down, 2.test down, 3.test down, 4.test down and 3 more; "
      "0 of 8 domains up"),
@@ -314,6 +314,22 @@ def test_an_isolated_host(lab):
     answer = asked.wait_for(CRITICAL, "this host is isolated")
     assert answer.perf["isolated"] == 1 and answer.perf["up"] == 1
     primary.start()
+    asked.wait_for(OK, "1 domain up")
+
+
+def test_learned_domains_and_one_that_sleeps(lab):
+    """Nobody looks at a sleeper: it is no trouble."""
+    lab.primary("new.test", recipients={"alice": "250 ok"})
+    asked = Asked(lab, {"http": {"domain_metrics": "all"}})
+    asked.wait_for(OK, "runs; no domain in its metrics")
+    asked.daemon.learn("alice@new.test")
+    asked.wait_for(OK, "1 domain up")
+    asked.daemon.stop()
+    asked.daemon.age_learned_domains(86500)
+    asked.daemon.start()
+    assert asked.daemon.status("new.test")["asleep"]
+    asked.wait_for(OK, "runs; no domain in its metrics")
+    asked.daemon.milter().rcpt("<alice@new.test>")
     asked.wait_for(OK, "1 domain up")
 
 

@@ -609,7 +609,7 @@ def test_asleep_after_a_restart_and_awake_when_asked(lab):
     daemon.learn("alice@new.test")
     clock = daemon.explain("alice@new.test")["inputs"]["age_up_seconds"]
     daemon.stop()
-    make_older(daemon, DAY + 100)
+    daemon.age_learned_domains(DAY + 100)
     primary.forget()
     lab.dns.queries.clear()
     daemon.start()
@@ -640,7 +640,7 @@ def test_recipients_imported_for_a_sleeper(lab):
     daemon.learn("alice@new.test")
     eventually(lambda: daemon.explain("alice@new.test")["recipient"] == "unknown", 25)
     daemon.stop()
-    make_older(daemon, DAY + 100)
+    daemon.age_learned_domains(DAY + 100)
     daemon.start()
     assert daemon.status("new.test")["asleep"]
     people = lab.folder / "people"
@@ -658,7 +658,7 @@ def test_a_sleeper_is_configured(lab):
     teach(daemon, "new.test")
     daemon.learn("alice@new.test")
     daemon.stop()
-    make_older(daemon, 2 * DAY)
+    daemon.age_learned_domains(2 * DAY)
     daemon.start()
     assert daemon.status("new.test")["asleep"]
     daemon.change_ini({'domain "new.test"': {}})
@@ -677,7 +677,7 @@ def test_asleep_once_an_outage_is_over(lab):
     primary.stop()
     daemon.wait_for_state("new.test", "down")
     daemon.stop()
-    make_older(daemon, DAY + 100)
+    daemon.age_learned_domains(DAY + 100)
     daemon.start()
     assert not daemon.status("new.test")["asleep"]
     primary.start()
