@@ -193,6 +193,19 @@ def test_a_sickness_and_a_refused_flush(desk, tmp_path):
         90: [FLUSH_REFUSED]}, tmp_path)
 
 
+FORCED = 1, "BACKUPMX WARNING - mail.test forced-down; 1 of 2 domains up", "forced-down"
+
+
+def test_maintenance(desk, tmp_path):
+    """Who takes a primary down by force and says so gets no alarm."""
+    assert desk.daemon.ctl("force", "mail.test", "down", "--for", "1h")[0] == 0
+    forced = desk.tells(*FORCED)
+    assert forced.value("endpoint_up", endpoint=desk.primary.endpoint) == 1
+    assert desk.daemon.ctl("force", "mail.test", "auto")[0] == 0
+    desk.tells(*ALL_UP)
+    assert not alerts_fired(desk.chapters, {39: [], 79: []}, tmp_path)
+
+
 def test_the_milter_is_gone(desk):
     desk.tells(*ALL_UP)
     desk.daemon.kill()
