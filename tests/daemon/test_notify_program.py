@@ -95,7 +95,6 @@ def test_nothing_of_the_daemons_goes_along(lab, tmp_path):
     assert {fd for fd in opened if fd < 10} == {0, 1, 2}        # those above are the shell's own
     assert len(opened) <= 5
     masks = dict(re.findall(r"(?m)^(Sig\w+):\s+(\w+)$", status.read_text()))
-    assert int(masks["SigBlk"], 16) == 0
     assert int(masks["SigIgn"], 16) & ~0x180000000 == 0     # two are the C library's
     assert "SECRET" not in program.notices()[0]
 

@@ -170,13 +170,15 @@ static void test_signals_are_as_usual(void **state)
 	sigfillset(&all);
 	sigdelset(&all, SIGCHLD);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	/* but for two that belong to the C library */
-	outcome = run("grep -E '^Sig(Blk|Ign)' /proc/$$/status | grep -v ':.0*\\(18\\)\\?0*$'; :",
+	/* a shell blocks signals while it starts something: it is awk that looks at itself */
+	outcome = run("exec awk '/^SigBlk/ { b = $2 } /^SigIgn/ { print b, $2 }' /proc/self/status",
 		      WAIT_MS);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGUSR1, SIG_DFL);
-	assert_string_equal(outcome.last, "");
+	if (strcmp(outcome.last, "0000000000000000 0000000000000000") != 0)
+		/* two signals belong to the C library */
+		assert_string_equal(outcome.last, "0000000000000000 0000000180000000");
 }
 
 static void test_time_limit(void **state)
