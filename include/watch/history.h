@@ -11,7 +11,8 @@
  *
  * A crash loses some minutes of a day's sums, and nothing of what changed. Outages older than the
  * last HISTORY_OUTAGES of a domain, and days older than HISTORY_DAYS, are dropped, and so is all of
- * a domain that the store has forgotten.
+ * a domain that the store has forgotten. Domains that nobody configured, of which there may be very
+ * many, are remembered less of (HISTORY_LEARNED_...).
  */
 #ifndef BACKUPMX_WATCH_HISTORY_H
 #define BACKUPMX_WATCH_HISTORY_H
@@ -23,9 +24,11 @@
 #include "watch/domains.h"
 #include "watch/services.h"
 
-#define HISTORY_OUTAGES	      1000
-#define HISTORY_DAYS	      400
-#define HISTORY_COVERAGE_DAYS 30
+#define HISTORY_OUTAGES		1000
+#define HISTORY_DAYS		400
+#define HISTORY_LEARNED_OUTAGES 100
+#define HISTORY_LEARNED_DAYS	100
+#define HISTORY_COVERAGE_DAYS	30
 
 struct history;
 

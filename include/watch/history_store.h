@@ -25,6 +25,8 @@ void history_store_get_day(struct history_store *store, const char *domain, int6
 			   struct availability_day *out);
 void history_store_put_day(struct history_store *store, const char *domain,
 			   const struct availability_day *day);
+/* How many days are kept. NULL: of one that is in the store alone. */
+int64_t history_store_days_kept(const struct domain *domain);
 void history_store_drop_day(struct history_store *store, const char *domain, int64_t day);
 /* The days from `from` on, oldest first; free() them. False when the store can't be read. */
 bool history_store_days(struct history_store *store, const char *domain, int64_t from,

@@ -87,6 +87,12 @@ static void forget_outages(struct watched *watched, size_t keep)
 	}
 }
 
+static size_t outages_kept(const struct watched *watched)
+{
+	return watched->domain->kind == DOMAIN_CONFIGURED ? HISTORY_OUTAGES
+							  : HISTORY_LEARNED_OUTAGES;
+}
+
 /* A hundredth at once: looking for them takes reading them all. */
 static void drop_oldest_outages(struct history *history, struct watched *watched)
 {
@@ -95,7 +101,7 @@ static void drop_oldest_outages(struct history *history, struct watched *watched
 
 	history_store_outages(history->store, watched->name, &list);
 	DL_FOREACH_SAFE(list, outage, next) {
-		if (dropped < HISTORY_OUTAGES / 100) {
+		if (dropped < outages_kept(watched) / 100) {
 			history_store_drop_outage(history->store, watched->name, outage->key);
 			dropped++;
 		}
@@ -114,7 +120,7 @@ static void outage_open(struct history *history, struct watched *watched,
 	added->key = history_store_free_key(history->store, watched->name, added->outage.start);
 	DL_APPEND(watched->outages, added);
 	forget_outages(watched, OUTAGES_NEAR);
-	if (++watched->outage_count > HISTORY_OUTAGES)
+	if (++watched->outage_count > outages_kept(watched))
 		drop_oldest_outages(history, watched);
 	/* the probes that found it were of it already */
 	availability_move(&watched->today, AVAILABILITY_UP,
@@ -158,7 +164,8 @@ static void day_switch(const struct history *history, struct watched *watched, i
 		return;
 	day_save(history, watched);
 	history_store_get_day(history->store, watched->name, day, &watched->today);
-	history_store_drop_day(history->store, watched->name, day - HISTORY_DAYS);
+	history_store_drop_day(history->store, watched->name,
+			       day - history_store_days_kept(watched->domain));
 	watched->past_known = false;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "watch/domain.h"
 
 #define KIND_DAY       'd'
 #define KIND_OUTAGE    'o'
@@ -160,6 +161,12 @@ static void drop(struct history_store *store, const char *domain, char kind, int
 		      key_of(key, domain, kind, number));
 }
 
+int64_t history_store_days_kept(const struct domain *domain)
+{
+	return domain == NULL || domain->kind == DOMAIN_CONFIGURED ? HISTORY_DAYS
+								   : HISTORY_LEARNED_DAYS;
+}
+
 void history_store_drop_day(struct history_store *store, const char *domain, int64_t day)
 {
 	drop(store, domain, KIND_DAY, day);
@@ -281,7 +288,8 @@ static bool is_worth_keeping(struct sweep_page *page, const struct key *key)
 		page->keeps = is_remembered(page->store, key->domain);
 		page->last = *key;
 	}
-	return page->keeps && day > today - HISTORY_DAYS;
+	return page->keeps && day > today - history_store_days_kept(domains_find(
+						    page->store->domains, key->domain));
 }
 
 static bool sweep_visit(void *arg, const void *bytes, size_t length, const void *value,

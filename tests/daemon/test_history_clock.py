@@ -56,6 +56,25 @@ def test_days(lab):
 
 
 @pytest.mark.unsanitized
+def test_what_is_too_old_is_swept_away(lab):
+    """Each day drops the one 400 days before; what that misses goes a minute after a start."""
+    lab.primary("one.test")
+    daemon = lab.daemon(domains=["one.test"], environment=at("2025-01-01 12:00:00"))
+
+    def dates():
+        return [day["date"] for day in of(daemon, "one.test", "--since", "3650d")["days"]]
+
+    daemon.wait_for_state("one.test", "up")
+    eventually(lambda: dates() == ["2025-01-01"], 10, pause=0.2)
+    for day in ("2025-06-01 12:00:00", "2026-06-01 12:00:00 x30"):
+        daemon.stop()
+        daemon.environment = at(day)
+        daemon.start()
+        eventually(lambda d=day: dates()[-1] == d[:10], 10, pause=0.2)
+    eventually(lambda: dates() == ["2025-06-01", "2026-06-01"], 15, pause=0.2)
+
+
+@pytest.mark.unsanitized
 def test_the_wall_clock_jumps(lab, tmp_path):
     """Lengths are counted by a clock that doesn't: never negative, never days."""
     stamp = tmp_path / "offset"
