@@ -121,7 +121,7 @@ bool availability_read(struct availability_day *day, const unsigned char *bytes,
 	}
 	read.asked = get(rest);
 	read.known = get(rest + 8);
-	if (sum > 1000 * DAY_MS || read.known > read.asked)
+	if (sum > 1000 * DAY_MS)
 		return false;
 	*day = read;
 	return true;
