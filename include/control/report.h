@@ -21,6 +21,7 @@ struct report_request {
 	struct history *history;
 	struct domains *domains;
 	const char *domain; /* of this one alone; NULL: of all */
+	json_t *names;	    /* of these alone, an array; NULL: of all */
 	const char *after;  /* of those behind it; "": from the first on */
 	int64_t seconds;    /* until now */
 };

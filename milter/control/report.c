@@ -142,6 +142,10 @@ static void list_names(const struct report_request *request, json_t *report, jso
 		json_array_append_new(todo, json_string(request->domain));
 		return;
 	}
+	if (request->names != NULL) {
+		json_array_extend(todo, request->names);
+		return;
+	}
 	for (domain = domains_first(request->domains); domain != NULL;
 	     domain = domain_next(domain)) {
 		if (strcmp(domain_name(domain), request->after) <= 0)
