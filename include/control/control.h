@@ -88,6 +88,9 @@ json_t *control_share(double share);
 
 /* The document of "status" for all domains; the HTTP server tells the same. */
 json_t *control_status_document(const struct control_settings *settings);
+/* The same of a few. */
+json_t *control_status_of(const struct control_settings *settings,
+			  const struct domain *const *domains, size_t count);
 
 void control_status(struct control_call *call);
 void control_metrics(struct control_call *call);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is served by HTTP (DESIGN sections 6 and 11): /metrics, /healthz, /status.json. Reads only;
- * nothing can be changed through it. Loop thread only.
+ * What is served by HTTP (DESIGN sections 6 and 11): /, /metrics, /healthz, /status.json. Reads
+ * only; nothing can be changed through it. Loop thread only.
  *
  * To add a page: a line in the table of routes in milter/control/web.c.
  */

@@ -150,6 +150,20 @@ static json_t *envelope(const struct control_settings *settings, struct config *
 			 PACKAGE_VERSION);
 }
 
+json_t *control_status_of(const struct control_settings *settings,
+			  const struct domain *const *domains, size_t count)
+{
+	struct config *config = gate_config(settings->gate);
+	json_t *array = json_array();
+	json_t *document;
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, domain_to_json(settings, config, domains[i]));
+	document = envelope(settings, config, array);
+	config_put(config);
+	return document;
+}
+
 json_t *control_status_document(const struct control_settings *settings)
 {
 	struct config *config = gate_config(settings->gate);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "control/metrics.h"
+#include "control/web_page.h"
 #include "core/host_header.h"
 #include "io/http.h"
 
@@ -21,6 +22,7 @@ struct web {
 	struct ip_port wanted; /* family IP_NONE: none */
 	struct ip_port open;   /* what `server` listens on */
 	struct http_server *server;
+	struct web_page *page;
 	struct loop_timer *again;
 	char problem[256];
 };
@@ -36,10 +38,10 @@ static void answer_text(struct http_request *request, int status, const char *te
 	http_answer(request, &reply);
 }
 
-static void serve_metrics(const struct control_settings *settings, struct http_request *request)
+static void serve_metrics(const struct web *web, struct http_request *request)
 {
 	struct http_reply reply = { .status = 200, .type = METRICS_TYPE };
-	char *text = metrics_render(settings, &reply.length);
+	char *text = metrics_render(&web->settings, &reply.length);
 
 	reply.body = text;
 	http_answer(request, &reply);
@@ -47,9 +49,9 @@ static void serve_metrics(const struct control_settings *settings, struct http_r
 }
 
 /* That it is answered at all shows that the loop turns. */
-static void serve_health(const struct control_settings *settings, struct http_request *request)
+static void serve_health(const struct web *web, struct http_request *request)
 {
-	struct store *store = writer_store(settings->services->writer);
+	struct store *store = writer_store(web->settings.services->writer);
 
 	if (store_entries(store, STORE_RECIPIENTS) < 0)
 		answer_text(request, 503, "the recipient memory can't be read\n");
@@ -57,10 +59,10 @@ static void serve_health(const struct control_settings *settings, struct http_re
 		answer_text(request, 200, "ok\n");
 }
 
-static void serve_status(const struct control_settings *settings, struct http_request *request)
+static void serve_status(const struct web *web, struct http_request *request)
 {
 	struct http_reply reply = { .status = 200, .type = "application/json" };
-	json_t *document = control_status_document(settings);
+	json_t *document = control_status_document(&web->settings);
 	char *text = json_dumps(document, JSON_COMPACT);
 
 	json_decref(document);
@@ -70,12 +72,18 @@ static void serve_status(const struct control_settings *settings, struct http_re
 	free(text);
 }
 
+static void serve_page(const struct web *web, struct http_request *request)
+{
+	web_page_serve(web->page, request);
+}
+
 /* ---- routes ---- */
 
 static const struct route {
 	const char *path;
-	void (*serve)(const struct control_settings *settings, struct http_request *request);
+	void (*serve)(const struct web *web, struct http_request *request);
 } routes[] = {
+	{ "/", serve_page },
 	{ "/metrics", serve_metrics },
 	{ "/healthz", serve_health },
 	{ "/status.json", serve_status },
@@ -118,7 +126,7 @@ static void take_request(void *arg, struct http_request *request)
 	}
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (strcmp(path, routes[i].path) == 0) {
-			routes[i].serve(&web->settings, request);
+			routes[i].serve(web, request);
 			return;
 		}
 	}
@@ -225,6 +233,7 @@ struct web *web_new(const struct control_settings *settings, const struct config
 	struct web *web = memory_alloc(sizeof(*web));
 
 	web->settings = *settings;
+	web->page = web_page_new(&web->settings);
 	web->again = loop_timer_new(settings->services->loop, try_again, web);
 	web_configure(web, config);
 	return web;
@@ -235,6 +244,7 @@ void web_free(struct web *web)
 	if (web == NULL)
 		return;
 	close_server(web);
+	web_page_free(web->page);
 	loop_timer_free(web->again);
 	free(web);
 }
