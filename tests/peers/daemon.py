@@ -392,11 +392,31 @@ class Daemon:
         return done.returncode, done.stdout, parsed
 
     def ctl_process(self, *arguments, timeout=20):
-        done = subprocess.run([program("backupmxctl"), "-s", self.control_socket, *arguments],
-                              capture_output=True, text=True, errors="surrogateescape",
-                              timeout=timeout, env=self._environment(), check=False)
-        assert not SANITIZER_REPORT.search(done.stderr), done.stderr
-        return done
+        command = [program("backupmxctl"), "-s", self.control_socket, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              errors="surrogateescape", env=self._environment()) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                evidence = self._evidence_of_a_hang(process.pid)
+                process.kill()
+                raise AssertionError("no answer in %s s: %s\n%s" % (
+                    timeout, command, evidence)) from None
+        assert not SANITIZER_REPORT.search(err), err
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def _evidence_of_a_hang(self, client):
+        """Who waits for what: the client and the daemon, by the kernel's word."""
+        told = []
+        for pid in (client, self.process.pid):
+            for name in ("wchan", "syscall", "status"):
+                with contextlib.suppress(OSError):
+                    with open("/proc/%d/%s" % (pid, name), encoding="utf-8") as file:
+                        told.append("%d %s: %s" % (pid, name, file.read()[:400]))
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            told.append(subprocess.run(["ss", "-xpe"], capture_output=True, text=True, timeout=10,
+                                       check=False).stdout[:4000])
+        return "\n".join(told + self.log.text().splitlines()[-40:])
 
     def status(self, domain=None):
         """The JSON of `status`, or of one domain in it (None if it isn't there)."""
