@@ -69,8 +69,8 @@ static void add_decisions(struct metrics *metrics)
 	exposition_begin(&metrics->family, "decisions_total", "counter",
 			 "Recipients decided, by action and reason; in shadow mode what would have "
 			 "been done.");
-	for (size_t action = 0; action < DECISION_ASK; action++) {
-		for (size_t reason = 0; reason < DECISION_REASON_COUNT; reason++) {
+	for (enum decision_action action = 0; action < DECISION_ASK; action++) {
+		for (enum decision_reason reason = 0; reason < DECISION_REASON_COUNT; reason++) {
 			struct exposition_labels labels = {
 				{ { "action", decision_action_name(action) },
 				  { "reason", decision_reason_name(reason) } }
@@ -87,22 +87,22 @@ static void add_decisions(struct metrics *metrics)
 
 static const char *reason_word(size_t i)
 {
-	return health_reason_name(i);
+	return health_reason_name((enum health_reason)i);
 }
 
 static const char *callout_word(size_t i)
 {
-	return stats_callout_name(i);
+	return stats_callout_name((enum stats_callout)i);
 }
 
 static const char *state_word(size_t i)
 {
-	return domain_state_name(i);
+	return domain_state_name((enum domain_state)i);
 }
 
 static const char *flush_word(size_t i)
 {
-	return stats_flush_name(i);
+	return stats_flush_name((enum stats_flush)i);
 }
 
 static void add_memory(struct metrics *metrics)

@@ -84,7 +84,7 @@ static struct item *item_add(struct notices *notices, const char *name, enum dom
 	struct item *item = memory_alloc(sizeof(*item) + size);
 
 	memcpy(item->name, name, size);
-	damping_init(&item->damping, known);
+	damping_init(&item->damping, (int)known);
 	HASH_ADD_STR(notices->all, name, item);
 	return item;
 }
