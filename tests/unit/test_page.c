@@ -376,11 +376,11 @@ static void test_other_documents(void **state)
 		"{'domains': [{'domain': 7, 'endpoints': 7, 'recipients': [], 'counters': 'x'}]}",
 		"{'domains': [{'outages': {}, 'days': [7, {'date': '9999999-99-99'}]}]}",
 		"{'domains': [{'outages': [7, {'start': '2400-01-01T00:00:00Z'}]}]}",
-		"{'domains': [{'availability': -1e300, 'days': [{'date': '2026-11-23',"
-		" 'up_seconds': 9223372036854775807, 'down_seconds': -9223372036854775808}]}],"
-		" 'totals': {'outage_seconds': -9223372036854775808, 'availability': 1e300}}",
-		"{'decisions': [{'action': 'accept', 'count': 9223372036854775807},"
-		" {'action': 'accept', 'count': 9223372036854775807}], 'time': 'x'}",
+		("{'domains': [{'availability': -1e300, 'days': [{'date': '2026-11-23',"
+		 " 'up_seconds': 9223372036854775807, 'down_seconds': -9223372036854775808}]}],"
+		 " 'totals': {'outage_seconds': -9223372036854775808, 'availability': 1e300}}"),
+		("{'decisions': [{'action': 'accept', 'count': 9223372036854775807},"
+		 " {'action': 'accept', 'count': 9223372036854775807}], 'time': 'x'}"),
 	};
 	size_t count = sizeof(odd) / sizeof(odd[0]);
 
