@@ -76,7 +76,7 @@ static void print_one(const struct terminal *terminal, const struct ctl_command 
 	text_add(&text, "usage: backupmxctl ");
 	if (family != NULL)
 		text_add_format(&text, "%s ", family->name);
-	text_add_format(&text, "%s ", command->name);
+	text_add_format(&text, "%s%s", command->name, command->arguments[0] != '\0' ? " " : "");
 	terminal_paragraph(terminal, first, command->arguments);
 	fputc('\n', terminal->out);
 	terminal_paragraph(terminal, "  ", command->what);

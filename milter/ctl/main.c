@@ -74,15 +74,29 @@ static const struct ctl_command recipients_commands[] = {
 
 static const struct ctl_command commands[] = {
 	{ "status", "[DOMAIN]", "the domains: states, since when, endpoints, what the memory holds",
-	  ctl_status, "  Of one domain: all of it; the exit code is 1 unless it is up.\n",
+	  ctl_status,
+	  "  Those in trouble come first. Of one domain: all of it; the exit code is 1\n"
+	  "  unless it is up.\n\n"
+	  "  up           the primary takes mail: senders are told to deliver there\n"
+	  "  recovering   up, but back only lately: mail is still taken\n"
+	  "  down         mail for known recipients is taken\n"
+	  "  sick         the primary answers, but refuses its own users, or every EHLO:\n"
+	  "               all senders are told to come again\n"
+	  "  forced-up, forced-down   by an administrator; see backupmxctl help force\n"
+	  "  not-backup   the MX records name nobody to be a backup for: mail is left alone\n"
+	  "  unknown      nothing was probed yet: counts as down\n",
 	  "status\nstatus example.org\n", no_options, 0, 1, NULL },
 	{ "explain", "[--client IP] [--name HOST] [--from ADDR] [--auth] RCPT",
 	  "what would be said to a recipient, and why", ctl_explain,
 	  "  Changes nothing, asks nobody and never waits.\n",
 	  "explain --client 192.0.2.7 someone@example.org\n", explain_options, 1, 1, NULL },
 	{ "flush", "DOMAIN", "have the MTA deliver its queue for the domain now", ctl_flush,
-	  "  Needs root or the daemon's own user.\n", "flush example.org\n", no_options, 1, 1,
-	  NULL },
+	  "  Tells the MTA as [flush] method says, by ETRN or by your command, in whatever\n"
+	  "  state the domain is. When a primary comes back this happens by itself. While\n"
+	  "  it is down the MTA tries in vain and keeps the mail; while it is sick, don't:\n"
+	  "  what the primary refuses is bounced.\n"
+	  "  Needs root or the daemon's own user.\n",
+	  "flush example.org\n", no_options, 1, 1, NULL },
 	{ "force", "DOMAIN up|down|auto [--for DURATION]",
 	  "override what the probes say, for a limited time", ctl_force,
 	  "  down: mail is taken as in an outage; nothing is flushed until it ends.\n"
@@ -110,11 +124,12 @@ static const struct ctl_command commands[] = {
 	  "  Availability and its sums are by whole days (UTC); outages are those that were\n"
 	  "  not over before. What counts is what the probes saw: time in which this host\n"
 	  "  was cut off itself, or the daemon did not run, is counted for nobody, and a\n"
-	  "  forced state is no outage.\n",
+	  "  forced state is no outage. An outage begins with the first failed probe, so it\n"
+	  "  is longer than the state \"down\" in status and log; \"goes on\": not over yet.\n",
 	  "report --since 90d\nreport example.org --csv\n", report_options, 0, 1, NULL },
 	{ "reload", "[--force]", "read the configuration and recipient lists anew", ctl_reload,
 	  "  Needs root or the daemon's own user. Nothing changes when something is wrong\n"
-	  "  with the configuration; what it is is told.\n",
+	  "  with the configuration; it says what, with file and line.\n",
 	  "reload\n", reload_options, 0, 0, NULL },
 	{ "metrics", "", "what is counted and measured, as Prometheus text", ctl_metrics,
 	  "  The same as /metrics of [http] listen, for scripts and for node_exporter's\n"
