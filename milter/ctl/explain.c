@@ -108,7 +108,8 @@ static void say_unknown(const json_t *result, struct text *say)
 		text_add_format(
 			say,
 			"the sender is told to come again. Once the domain has been down for %s "
-			"(unknown_accept_after), who has come %lld times over %s is let in.",
+			"(unknown_accept_after), a sender that has come %lld times over %s is "
+			"let in.",
 			duration(policy, "unknown_accept_after", lasts, sizeof(lasts)),
 			ctl_number(policy, "persistent_attempts"),
 			duration(policy, "persistent_after", patience, sizeof(patience)));
@@ -213,6 +214,9 @@ static void say_next(const json_t *result, struct text *say)
 	if (is(result, "state", "unknown") && ctl_number(result, "row") > 2)
 		text_add(say, "The domain's state isn't known yet: a real client would wait for "
 			      "the first probe, as long as callout_wait allows. ");
+	if (strncmp(ctl_string(inputs, "state"), "forced-", strlen("forced-")) == 0)
+		text_add(say, "That the primary is up or down is an administrator's word here "
+			      "(backupmxctl force); the probes may say otherwise. ");
 	if (ctl_flag(inputs, "learns"))
 		text_add(say, is(result, "recipient", "unknown")
 				      ? "The primary is asked in the background whether the "

@@ -75,7 +75,8 @@ static void print_reason(const struct terminal *terminal, const json_t *domain)
 	if (strcmp(ctl_string(domain, "state"), "not-backup") != 0 || words != NULL) {
 		snprintf(value, sizeof(value), "%s%s%s%s", reason, words != NULL ? " (" : "",
 			 words != NULL ? words : "", words != NULL ? ")" : "");
-		field(terminal, "reason", value);
+		field(terminal, ctl_time(domain, "forced_until") != 0 ? "probes say" : "reason",
+		      value);
 	}
 	if (meaning != NULL)
 		field(terminal, "that means", meaning);
@@ -226,8 +227,11 @@ static void print_counters(const struct terminal *terminal, const json_t *counte
 		 ctl_number(counters, "accept"), ctl_number(counters, "defer"),
 		 ctl_number(counters, "reject"));
 	field(terminal, "decisions", value);
-	snprintf(value, sizeof(value), "%lld taken since the primary went down",
-		 ctl_number(counters, "mails_since_down"));
+	if (ctl_number(counters, "mails_since_down") > 0)
+		snprintf(value, sizeof(value), "%lld taken since it went down, not flushed yet",
+			 ctl_number(counters, "mails_since_down"));
+	else
+		snprintf(value, sizeof(value), "none that waits to be flushed");
 	field(terminal, "mails", value);
 }
 
