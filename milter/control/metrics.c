@@ -230,8 +230,9 @@ static void add_domain_states(struct metrics *metrics)
 static void add_outages(struct metrics *metrics)
 {
 	exposition_begin(&metrics->family, "outage_seconds_total", "counter",
-			 "Time the domain was down or sick by what probes saw, since the start of "
-			 "this process; without the time in which this host was isolated.");
+			 "Time the domain was in state down or sick by what probes saw, since the "
+			 "start of this process; without the time in which this host was isolated. "
+			 "The report begins earlier, with the first failed probe.");
 	for (size_t i = 0; i < metrics->domains.count; i++) {
 		const struct domain *domain = metrics->domains.items[i];
 		struct exposition_labels labels = { { { "domain", domain_name(domain) } } };

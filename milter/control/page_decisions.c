@@ -10,7 +10,7 @@ static const struct action {
 	{ "accept", "Taken", "kept for the primary, tagged" },
 	{ "defer", "Deferred", "sent to the primary, or told to come again" },
 	{ "reject", "Refused", "no such user" },
-	{ "continue", "Passed by", "none of our business" },
+	{ "continue", "Left alone", "none of our business" },
 };
 #define ACTION_COUNT (sizeof(actions) / sizeof(actions[0]))
 #define REASONS_MAX  100

@@ -83,7 +83,7 @@ static void say_one_trouble(const struct page *page)
 	fputs(", ", page->out);
 	page_ago(page, worst->since);
 	fputs(worst->tone == PAGE_WARN
-		      ? ". Senders are told to come again: what was passed on now, it would bounce."
+		      ? ". Senders are told to come again: mail passed on to it now would bounce."
 		      : ". Mail for recipients known here is taken, and passed on when it is back.",
 	      page->out);
 	fputs("</p>", page->out);
