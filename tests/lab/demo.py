@@ -72,6 +72,17 @@ class Teller:
     def queue(self, listing):
         self.block("queue", [line for line in listing.splitlines() if line.strip()], "34")
 
+    def command(self, lab, *words, until=None):
+        """What backupmxctl says on the backup host, up to a heading if given. Returns it."""
+        done = lab.milter.ctl_process(*words)
+        check(done.returncode == 0, f"backupmxctl {words[0]} exits with 0", done)
+        shown = done.stdout.rstrip().splitlines()
+        if until in shown:
+            shown[shown.index(until):] = ["..."]
+        self.block("operator", ["# backupmxctl " + " ".join(words)], "1")
+        self.block("", shown, "36")
+        return done.stdout
+
     def figure(self, text):
         print("   " + paint("1", f"-> {text}"))
 
@@ -123,6 +134,9 @@ def play(lab, tell):
         down = milter.wait_for_health("example.test", "down", mark)
         tell.log(down.string)
         tell.figure(f"noticed after {time.monotonic() - began:.1f} s")
+        shown = tell.command(lab, "status")
+        check(re.search(r"(?m)^example\.test +down .* 0/2 up +refused$", shown),
+              "status shows example.test down, both endpoints refusing", shown)
 
         tell.step("A known recipient is welcome", f"{KNOWN} exists at the primary, the milter "
                   "remembers. The stranger also forges our header.")
@@ -142,6 +156,11 @@ def play(lab, tell):
             tell.dialogue(session, seen)
             expect(reply, 451, "4.4.1")
             tell.log(milter.decision_line(reply))
+            tell.say("Why? Below its answer, explain lists each fact that it was decided by.")
+            shown = tell.command(lab, "explain", "--client", "192.0.2.30", UNKNOWN,
+                                 until="Client")
+            check(shown.startswith("defer: 451 4.4.1 ") and "Row 7 (unknown-recipient)" in shown,
+                  "explain says the same, by row 7", shown)
 
             tell.step("An invented recipient", f"The primary had said that there is no "
                       f"{INVENTED}: refused here and now, so there will be no bounce to a forged "
@@ -183,6 +202,12 @@ def play(lab, tell):
           tags)
     check(not lab.backup.bounces(), "no bounce", lab.backup.bounces())
     tell.figure("one message accepted, one delivered, none bounced; the forged header is gone")
+
+    tell.step("The next morning", "How long was it away, and why? What became of its "
+              "mail?")
+    shown = tell.command(lab, "report")
+    for words in (r"outages +1,", r"mail +1 taken, 1 flushed", r" down +refused$"):
+        check(re.search("(?m)" + words, shown), f"a report with {words}", shown)
 
 
 def main():
