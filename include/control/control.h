@@ -18,6 +18,7 @@
 #include "watch/services.h"
 
 struct control;
+struct status_text;
 
 /* Loads the configuration anew. Returns true and the keys that need a restart ("" when none do), or
  * false and what is wrong. */
@@ -49,7 +50,8 @@ struct control_call {
 	struct line_request *line;
 	uid_t uid; /* whose it is, where the system told */
 	/* of one that is put off */
-	json_t *kept; /* what the command has so far; or NULL */
+	json_t *kept;		    /* what the command has so far; or NULL */
+	struct status_text *status; /* the same of "status" */
 	struct control_call *prev, *next;
 	struct loop_timer *timer;
 	void (*again)(struct control_call *call);
@@ -57,8 +59,9 @@ struct control_call {
 };
 
 const struct control_settings *control_settings_of(const struct control_call *call);
-/* Each call ends with one of these. `result` is taken over. */
+/* Each call ends with one of these. A `result` that is no text is taken over. */
 void control_answer(struct control_call *call, int exit_code, json_t *result);
+void control_answer_text(struct control_call *call, int exit_code, const char *result); /* JSON */
 void control_fail(struct control_call *call, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* A string of the request; `fallback` when it isn't there. */
@@ -86,9 +89,12 @@ json_t *control_share(double share);
 /* How JSON is written: a share of 0.987 as such, not as 0.98699999999999999. */
 #define CONTROL_JSON (JSON_COMPACT | JSON_REAL_PRECISION(9))
 
-/* The document of "status" for all domains; the HTTP server tells the same. */
-json_t *control_status_document(const struct control_settings *settings);
-/* The same of a few. */
+/* A long answer is made in steps so long, and with such pauses between them, for the loop has more
+ * to do. */
+#define CONTROL_STEP_MS	 10
+#define CONTROL_PAUSE_MS 1
+
+/* The document of "status" for a few domains; for all of them see control/status.h. */
 json_t *control_status_of(const struct control_settings *settings,
 			  const struct domain *const *domains, size_t count);
 

@@ -2,9 +2,9 @@
 /*
  * A small HTTP server for GET and HEAD (libevent's evhttp). Loop thread only.
  *
- * Bounded: connections, the size of a request, and the time from a connection's first byte to its
- * end, however slowly somebody reads or writes. A connection serves one request. What can't be read
- * and what is too large is refused in here; all else comes to the handler.
+ * Bounded: connections, the size of a request, and the times in which it must have come and its
+ * answer must have gone, however slowly somebody writes or reads. A connection serves one request.
+ * What can't be read and what is too large is refused in here; all else comes to the handler.
  */
 #ifndef BACKUPMX_IO_HTTP_H
 #define BACKUPMX_IO_HTTP_H
@@ -18,18 +18,19 @@
 #define HTTP_CONNECTIONS_MAX 32 /* more wait in the kernel's queue */
 #define HTTP_HEAD_MAX	     8192
 #define HTTP_BODY_MAX	     1024 /* nobody has a use for one; a small one is no offence */
-#define HTTP_SECONDS_MAX     15	  /* of a connection */
+#define HTTP_SECONDS_MAX     15	  /* of a request, and of its answer */
 
 struct http_server;
+/* It stays valid, whatever its client does, until it is answered; each must be answered once, now
+ * or later, by http_answer(). */
 struct http_request;
 
-/* Each request must be answered before the handler returns, by http_answer(). */
 typedef void (*http_handler)(void *arg, struct http_request *request);
 
 /* NULL with errno set when that can't be listened on. */
 struct http_server *http_server_new(struct loop *loop, const struct ip_port *address,
 				    http_handler handler, void *arg);
-/* Closes all connections. NULL is fine. */
+/* Closes all connections. All requests must have been answered. NULL is fine. */
 void http_server_free(struct http_server *server);
 
 /* The path as sent, without the query; "" when there is none. Foreign bytes. */
@@ -47,6 +48,7 @@ struct http_reply {
 	const char *body;   /* copied; left out in the answer to a HEAD */
 	size_t length;
 };
+/* Frees the request. */
 void http_answer(struct http_request *request, const struct http_reply *reply);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "control/status.h"
 #include "core/tag.h"
 
 #define SOCKET_MODE 0660
@@ -56,17 +57,22 @@ struct probe_run **control_probes_of(const struct control_call *call)
 	return &call->control->probes;
 }
 
+static void send_text(struct control_call *call, const char *envelope)
+{
+	line_request_answer(call->line, envelope);
+	json_decref(call->request);
+	json_decref(call->kept);
+	status_text_free(call->status);
+	free(call);
+}
+
 static void send_envelope(struct control_call *call, json_t *envelope)
 {
 	char *text = json_dumps(envelope, CONTROL_JSON);
 
 	json_decref(envelope);
-	line_request_answer(call->line,
-			    text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
+	send_text(call, text != NULL ? text : "{\"exit\":1,\"error\":\"internal\"}");
 	free(text);
-	json_decref(call->request);
-	json_decref(call->kept);
-	free(call);
 }
 
 static void run_again(void *arg)
@@ -102,6 +108,14 @@ static void answer_put_off(struct control *control)
 void control_answer(struct control_call *call, int exit_code, json_t *result)
 {
 	send_envelope(call, json_pack("{s:i, s:o}", "exit", exit_code, "result", result));
+}
+
+void control_answer_text(struct control_call *call, int exit_code, const char *result)
+{
+	char *text = memory_format("{\"exit\":%d,\"result\":%s}", exit_code, result);
+
+	send_text(call, text);
+	free(text);
 }
 
 void control_fail(struct control_call *call, int exit_code, const char *format, ...)

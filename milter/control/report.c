@@ -10,8 +10,6 @@
 
 #define EXIT_NO	    1
 #define EXIT_USAGE  2
-#define STEP_MS	    10
-#define PAUSE_MS    1
 #define SECONDS_MAX (10LL * 365 * 86400) /* as the longest duration of the configuration */
 #define DATE_LENGTH 10			 /* of "2026-11-23" */
 
@@ -187,7 +185,7 @@ bool report_step(struct history *history, json_t *report)
 		const char *name = json_string_value(json_array_get(todo, done));
 		struct history_of_domain known;
 
-		if (loop_now_ms() - began_ms >= STEP_MS)
+		if (loop_now_ms() - began_ms >= CONTROL_STEP_MS)
 			return false;
 		history_read(history, name, from, &known);
 		json_array_append_new(domains, domain_to_json(name, &known, totals));
@@ -206,7 +204,7 @@ static void go_on(struct control_call *call)
 	json_t *report = call->kept;
 
 	if (!report_step(control_settings_of(call)->history, report)) {
-		control_later(call, PAUSE_MS, go_on);
+		control_later(call, CONTROL_PAUSE_MS, go_on);
 		return;
 	}
 	call->kept = NULL;

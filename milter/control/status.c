@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "status": what we know of each domain. Loop thread only. */
+#include "control/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "config.h"
-#include "control/control.h"
 #include "io/idna.h"
 
-#define EXIT_NO	 1
-#define STEP_MS	 10
-#define PAUSE_MS 1
+#define EXIT_NO 1
 
 json_t *control_sets(unsigned sets)
 {
@@ -140,14 +142,24 @@ static json_t *domain_to_json(const struct control_settings *settings, struct co
 			 counters_to_json(domain));
 }
 
-static json_t *envelope(const struct control_settings *settings, struct config *config,
-			json_t *domains)
+/* What holds for all of them. */
+static json_t *host_to_json(const struct control_settings *settings, const struct config *config)
 {
 	const char *mode = config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce";
 
-	return json_pack("{s:o, s:b, s:s, s:s}", "domains", domains, "isolated",
-			 isolation_watch_is_on(settings->isolation), "mode", mode, "version",
-			 PACKAGE_VERSION);
+	return json_pack("{s:b, s:s, s:s}", "isolated", isolation_watch_is_on(settings->isolation),
+			 "mode", mode, "version", PACKAGE_VERSION);
+}
+
+static json_t *envelope(const struct control_settings *settings, struct config *config,
+			json_t *domains)
+{
+	json_t *document = json_pack("{s:o}", "domains", domains);
+	json_t *host = host_to_json(settings, config);
+
+	json_object_update(document, host);
+	json_decref(host);
+	return document;
 }
 
 json_t *control_status_of(const struct control_settings *settings,
@@ -164,63 +176,93 @@ json_t *control_status_of(const struct control_settings *settings,
 	return document;
 }
 
-json_t *control_status_document(const struct control_settings *settings)
-{
-	struct config *config = gate_config(settings->gate);
-	json_t *array = json_array();
-	json_t *document;
-
-	for (struct domain *domain = domains_first(settings->gate->domains); domain != NULL;
-	     domain = domain_next(domain))
-		json_array_append_new(array, domain_to_json(settings, config, domain));
-	document = envelope(settings, config, array);
-	config_put(config);
-	return document;
-}
-
 /* ---- all domains: a step at a time, for the loop has more to do ---- */
 
-static json_t *begin_all(struct domains *domains)
-{
-	json_t *names = json_array();
+struct status_text {
+	const struct control_settings *settings;
+	json_t *names; /* as they were when it began */
+	size_t next;
+	const char *between; /* before the next domain */
+	FILE *out;	     /* NULL: it is whole */
+	char *text;
+	size_t length;
+};
 
-	for (struct domain *domain = domains_first(domains); domain != NULL;
+struct status_text *status_text_begin(const struct control_settings *settings)
+{
+	struct status_text *status = memory_alloc(sizeof(*status));
+
+	status->settings = settings;
+	status->names = json_array();
+	for (struct domain *domain = domains_first(settings->gate->domains); domain != NULL;
 	     domain = domain_next(domain))
-		json_array_append_new(names, json_string(domain_name(domain)));
-	return json_pack("{s:o, s:i, s:o}", "names", names, "next", 0, "domains", json_array());
+		json_array_append_new(status->names, json_string(domain_name(domain)));
+	status->between = "";
+	status->out = open_memstream(&status->text, &status->length);
+	if (status->out == NULL)
+		abort();
+	fputs("{\"domains\":[", status->out);
+	return status;
 }
 
-/* Those that are gone meanwhile are left out. Returns true when there is no more. */
-static bool step_all(const struct control_settings *settings, struct config *config, json_t *kept)
+/* Written at once, not kept as JSON: of very many domains that would take ten times the memory. */
+static void write_next(struct status_text *status, struct config *config)
 {
-	const json_t *names = json_object_get(kept, "names");
-	json_t *array = json_object_get(kept, "domains");
-	size_t next = (size_t)json_integer_value(json_object_get(kept, "next"));
-	int64_t until_ms = loop_now_ms() + STEP_MS;
+	const char *name = json_string_value(json_array_get(status->names, status->next++));
+	const struct domain *domain = domains_find(status->settings->gate->domains, name);
+	json_t *object;
 
-	for (; next < json_array_size(names) && loop_now_ms() < until_ms; next++) {
-		const char *name = json_string_value(json_array_get(names, next));
-		const struct domain *domain = domains_find(settings->gate->domains, name);
-
-		if (domain != NULL)
-			json_array_append_new(array, domain_to_json(settings, config, domain));
-	}
-	json_object_set_new(kept, "next", json_integer((json_int_t)next));
-	return next == json_array_size(names);
+	if (domain == NULL) /* gone meanwhile */
+		return;
+	object = domain_to_json(status->settings, config, domain);
+	fputs(status->between, status->out);
+	json_dumpf(object, status->out, CONTROL_JSON);
+	status->between = ",";
+	json_decref(object);
 }
 
-static void go_on(struct control_call *call)
+static void write_end(struct status_text *status, const struct config *config)
 {
-	const struct control_settings *settings = control_settings_of(call);
-	struct config *config = gate_config(settings->gate);
+	json_t *host = host_to_json(status->settings, config);
+	char *text = json_dumps(host, CONTROL_JSON);
 
-	if (step_all(settings, config, call->kept))
-		control_answer(call, 0,
-			       envelope(settings, config,
-					json_incref(json_object_get(call->kept, "domains"))));
-	else
-		control_later(call, PAUSE_MS, go_on);
+	fprintf(status->out, "],%s", text + 1); /* it goes on within the same braces */
+	free(text);
+	json_decref(host);
+	if (fclose(status->out) != 0) /* out of memory */
+		abort();
+	status->out = NULL;
+}
+
+bool status_text_step(struct status_text *status)
+{
+	struct config *config = gate_config(status->settings->gate);
+	int64_t until_ms = loop_now_ms() + CONTROL_STEP_MS;
+	size_t count = json_array_size(status->names);
+
+	while (status->next < count && loop_now_ms() < until_ms)
+		write_next(status, config);
+	if (status->next == count)
+		write_end(status, config);
 	config_put(config);
+	return status->out == NULL;
+}
+
+const char *status_text_get(const struct status_text *status, size_t *length)
+{
+	*length = status->length;
+	return status->text;
+}
+
+void status_text_free(struct status_text *status)
+{
+	if (status == NULL)
+		return;
+	if (status->out != NULL)
+		fclose(status->out);
+	json_decref(status->names);
+	free(status->text);
+	free(status);
 }
 
 /* ---- the command ---- */
@@ -250,6 +292,16 @@ static void status_of_one(struct control_call *call, const char *wanted)
 	config_put(config);
 }
 
+static void go_on(struct control_call *call)
+{
+	size_t length;
+
+	if (status_text_step(call->status))
+		control_answer_text(call, 0, status_text_get(call->status, &length));
+	else
+		control_later(call, CONTROL_PAUSE_MS, go_on);
+}
+
 void control_status(struct control_call *call)
 {
 	const char *wanted = control_string(call, "domain", "");
@@ -258,7 +310,7 @@ void control_status(struct control_call *call)
 		status_of_one(call, wanted);
 		return;
 	}
-	call->kept = begin_all(control_settings_of(call)->gate->domains);
+	call->status = status_text_begin(control_settings_of(call));
 	go_on(call);
 }
 

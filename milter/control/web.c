@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "control/metrics.h"
 #include "control/web_page.h"
+#include "control/web_status.h"
 #include "core/host_header.h"
 #include "io/http.h"
 
@@ -23,6 +24,7 @@ struct web {
 	struct ip_port open;   /* what `server` listens on */
 	struct http_server *server;
 	struct web_page *page;
+	struct web_status *status;
 	struct loop_timer *again;
 	char problem[256];
 };
@@ -61,15 +63,7 @@ static void serve_health(const struct web *web, struct http_request *request)
 
 static void serve_status(const struct web *web, struct http_request *request)
 {
-	struct http_reply reply = { .status = 200, .type = "application/json" };
-	json_t *document = control_status_document(&web->settings);
-	char *text = json_dumps(document, JSON_COMPACT);
-
-	json_decref(document);
-	reply.body = text != NULL ? text : "{}";
-	reply.length = strlen(reply.body);
-	http_answer(request, &reply);
-	free(text);
+	web_status_serve(web->status, request);
 }
 
 static void serve_page(const struct web *web, struct http_request *request)
@@ -149,6 +143,7 @@ static bool is_open(const struct web *web)
 
 static void close_server(struct web *web)
 {
+	web_status_stop(web->status);
 	http_server_free(web->server);
 	web->server = NULL;
 }
@@ -234,6 +229,7 @@ struct web *web_new(const struct control_settings *settings, const struct config
 
 	web->settings = *settings;
 	web->page = web_page_new(&web->settings);
+	web->status = web_status_new(&web->settings);
 	web->again = loop_timer_new(settings->services->loop, try_again, web);
 	web_configure(web, config);
 	return web;
@@ -245,6 +241,7 @@ void web_free(struct web *web)
 		return;
 	close_server(web);
 	web_page_free(web->page);
+	web_status_free(web->status);
 	loop_timer_free(web->again);
 	free(web);
 }

@@ -10,9 +10,8 @@
 #include "control/report.h"
 #include "core/stats.h"
 
-#define SPAN	 (90LL * 86400)
-#define KEEP_MS	 120000 /* twice as long as a browser waits until it asks again */
-#define PAUSE_MS 1
+#define SPAN	(90LL * 86400)
+#define KEEP_MS 120000 /* twice as long as a browser waits until it asks again */
 
 struct web_page {
 	const struct control_settings *settings;
@@ -104,7 +103,7 @@ static void choose(struct choice *choice, struct domains *domains)
 static void go_on(struct web_page *page)
 {
 	if (!report_step(page->settings->history, page->making)) {
-		loop_timer_start(page->timer, PAUSE_MS);
+		loop_timer_start(page->timer, CONTROL_PAUSE_MS);
 		return;
 	}
 	json_decref(page->report);

@@ -49,6 +49,7 @@ struct http_server {
 };
 
 struct http_request {
+	struct http_server *server;
 	struct evhttp_request *request;
 	char *path; /* of an absolute target, too */
 };
@@ -117,15 +118,28 @@ static struct bufferevent *connection_new(struct event_base *base, void *arg)
 
 /* ---- requests ---- */
 
+/* While it waits for its answer evhttp doesn't read, so the connection is still there. */
+static struct connection *connection_of(const struct http_request *request)
+{
+	const struct evhttp_connection *evcon = evhttp_request_get_connection(request->request);
+	struct connection *connection;
+
+	DL_SEARCH_SCALAR(request->server->connections, connection, evcon, evcon);
+	assert(connection != NULL);
+	return connection;
+}
+
 static void take_request(struct evhttp_request *request, void *arg)
 {
 	struct http_server *server = arg;
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	struct http_request wrapped = { .request = request,
-					.path = memory_string(path != NULL ? path : "") };
+	struct http_request *taken = memory_alloc(sizeof(*taken));
 
-	server->handler(server->arg, &wrapped);
-	free(wrapped.path);
+	taken->server = server;
+	taken->request = request;
+	taken->path = memory_string(path != NULL ? path : "");
+	loop_timer_stop(connection_of(taken)->deadline); /* how long we take is not its fault */
+	server->handler(server->arg, taken);
 }
 
 const char *http_request_path(const struct http_request *request)
@@ -189,8 +203,11 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
 		evhttp_add_header(headers, "Allow", "GET, HEAD");
 	if (!is_head)
 		evbuffer_add(body, reply->body, reply->length);
+	loop_timer_start(connection_of(request)->deadline, HTTP_SECONDS_MAX * 1000);
 	evhttp_send_reply(request->request, reply->status, reason_of(reply->status), body);
 	evbuffer_free(body);
+	free(request->path);
+	free(request);
 }
 
 /* ---- start and stop ---- */
