@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from peers.http_client import drip, exchange, get, read_all
+from peers.http_client import Answer, drip, exchange, get, read_all
 from peers.waiting import eventually, free_port
 
 CONNECTIONS_MAX = 32            # of io/http.h
@@ -51,6 +51,40 @@ def test_status_is_the_command_s(world):
         assert answer.status == 200 and answer.headers["content-type"] == "application/json"
         return json.loads(answer.text) == daemon.status()
     eventually(same, 10, "the same document by HTTP and by backupmxctl")  # but for a probe between
+
+
+def test_status_of_very_many_domains(lab):
+    """Written step by step: others are served meanwhile, and whoever leaves is no loss."""
+    names = ["d%04d.test" % number for number in range(3000)]
+    path = lab.folder / "domains"
+    path.write_text("".join(name + "\n" for name in names))
+    address = ("127.0.0.1", free_port())
+    http = {"http": {"listen": "%s:%d" % address}}
+    daemon = lab.daemon(http, {"domains": {"domains_file": str(path)}, "log": {"level": "notice"}})
+    request = b"GET /status.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    def ask(requests=1):
+        sock = socket.create_connection(address, timeout=60)
+        sock.sendall(request * requests)
+        return sock
+
+    waiting = [ask(), ask(2)]
+    ask().close()
+    assert get(address, "/healthz").status == 200
+    for sock in waiting:
+        with sock:
+            answer = Answer(read_all(sock))
+        assert answer.status == 200
+        assert [domain["domain"] for domain in json.loads(answer.text)["domains"]] == names
+    # a listener that closes meanwhile
+    with ask(), ask() as late:
+        daemon.change_ini({"http": {"listen": ""}})
+        assert daemon.ctl("reload")[0] == 0
+        read_all(late)
+    daemon.change_ini(http)
+    assert daemon.ctl("reload")[0] == 0
+    with ask():
+        daemon.stop()
 
 
 def test_metrics_and_the_command(world):
