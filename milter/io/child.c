@@ -273,7 +273,8 @@ struct child *child_start(struct children *children, const struct child_settings
 void child_abandon(struct child *child)
 {
 	child->done = NULL;
-	if (child->pid == 0) /* its timer has been started */
+	/* its timer has been started; or it has the time that all have when we stop */
+	if (child->pid == 0 || child->children->stopping)
 		return;
 	kill(-child->pid, SIGTERM);
 	child->timed_out = true;

@@ -299,18 +299,20 @@ static void test_stop(void **state)
 {
 	int64_t begun = loop_now_ms();
 	struct outcome quick, soft, deaf, late;
+	struct child *unwatched;
 	char path[] = "/tmp/test_child.XXXXXX";
 	char *script;
 
 	(void)state;
 	close(mkstemp(path));
 	script = memory_format("head -c 200000 /dev/zero; sleep 1; echo done > %s", path);
-	start(&quick, "/bin/sh", script, WAIT_MS);
+	unwatched = start(&quick, "/bin/sh", script, WAIT_MS);
 	free(script);
 	start(&soft, "/bin/sh", "sleep 60", WAIT_MS);
 	start(&deaf, "/bin/sh", "trap '' TERM; while :; do sleep 60; done", WAIT_MS);
 	usleep(200000); /* so that the trap is set */
 	children_stop(children);
+	child_abandon(unwatched); /* its owner goes first */
 	start(&late, "/bin/sh", "sleep 60", WAIT_MS);
 	children_free(children);
 	assert_false(quick.over || soft.over || deaf.over || late.over);
