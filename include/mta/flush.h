@@ -20,6 +20,8 @@ struct flush;
 struct flush *flush_new(struct services *services, struct children *children,
 			struct config *config);
 void flush_free(struct flush *flush);
+/* The daemon stops: operators who wait for a flush are told so. */
+void flush_stop_waits(struct flush *flush);
 void flush_configure(struct flush *flush, struct config *config);
 /* The table of domains is made after the flush that it tells of recoveries. */
 void flush_set_domains(struct flush *flush, struct domains *domains);
@@ -33,7 +35,8 @@ void flush_lost(void *flush, const char *domain);
 /* How a flush went. */
 struct flush_result {
 	bool taken;
-	const char *method; /* "etrn" or "command" */
+	const char
+		*method; /* "etrn" or "command"; "none": it was called off, `why` is a sentence */
 	const char
 		*why; /* nobody has answered: a word, such as "refused" or "timeout"; else NULL */
 	int code;     /* the MTA's reply, or the command's status */

@@ -87,6 +87,8 @@ static void flushed(void *arg, const struct flush_result *result)
 			       json_pack("{s:s, s:s, s:i, s:s}", "domain", flush->domain, "method",
 					 result->method, by_command ? "status" : "reply",
 					 result->code, "text", result->text));
+	else if (strcmp(result->method, "none") == 0)
+		control_fail(flush->call, EXIT_NO, "%s", result->why);
 	else if (by_command)
 		control_fail(flush->call, EXIT_NO, "the command of [flush] did not do it: %s%s%s",
 			     result->why, result->text[0] != '\0' ? ": " : "", result->text);

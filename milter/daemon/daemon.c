@@ -512,6 +512,7 @@ void daemon_stop(struct daemon *daemon)
 	loop_run_posted(services->loop);
 	web_free(daemon->web);
 	log_valves_tell();
+	flush_stop_waits(daemon->flush);
 	control_free(daemon->control);
 	history_free(daemon->history);
 	if (!quiet) { /* a callback still runs: keep what it stands on, only save */

@@ -366,6 +366,22 @@ static struct job *rounds_of(struct flush *flush, const char *domain)
 	return NULL;
 }
 
+/* A job that won't have its turn any more. */
+static void job_cancel(struct flush *flush, struct job *job, const char *why)
+{
+	struct flush_result result = { .method = "none", .why = why, .text = "" };
+
+	if (job->done != NULL)
+		job->done(job->arg, &result);
+	job->done = NULL;
+	if (job == flush->current) {
+		job->round = ROUNDS;
+		return;
+	}
+	DL_DELETE(flush->jobs, job);
+	free(job);
+}
+
 /* No more rounds of the recovery before; one that is under way is its last. */
 void flush_lost(void *arg, const char *domain)
 {
@@ -439,9 +455,25 @@ void flush_set_domains(struct flush *flush, struct domains *domains)
 void flush_configure(struct flush *flush, struct config *config)
 {
 	struct config *old = flush->config;
+	struct job *job, *next;
 
 	flush->config = config_get(config);
 	config_put(old);
+	if (config->flush.method != CONFIG_FLUSH_NONE)
+		return;
+	DL_FOREACH_SAFE(flush->jobs, job, next)
+		if (job != flush->current)
+			job_cancel(flush, job, "flushing is off: [flush] method = none");
+	close_if_idle(flush);
+}
+
+void flush_stop_waits(struct flush *flush)
+{
+	struct job *job, *next;
+
+	DL_FOREACH_SAFE(flush->jobs, job, next)
+		if (job->done != NULL)
+			job_cancel(flush, job, "the daemon stops");
 }
 
 void flush_free(struct flush *flush)

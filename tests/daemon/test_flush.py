@@ -220,6 +220,19 @@ def test_method_none(lab):
     assert not world.mta.sessions
 
 
+def test_reload_to_none(lab):
+    """Who turns it off wants no more of the rounds that are still to come."""
+    world = World(lab)
+    world.down()
+    world.take(1)
+    world.up()
+    eventually(lambda: world.etrns() == ["ETRN mail.test"], 15)
+    world.daemon.change_ini({"flush": {"method": "none"}})
+    assert world.daemon.ctl("reload")[0] == 0
+    time.sleep(12)                              # the second round is after ten seconds
+    assert world.etrns() == ["ETRN mail.test"]
+
+
 def test_a_flush_that_failed_is_not_lost_over_a_restart(tmp_path_factory):
     """The primary is back, our own MTA didn't take the flush, and then the daemon is restarted. Two
     worlds: one whose MTA refuses, and a crash; one whose MTA is away, and a restart."""

@@ -3,6 +3,7 @@
 # [flush] method = command: the same rounds and the same pace as ETRN, by a program that gets the
 # domain as an argument.
 
+import threading
 import time
 
 import pytest
@@ -151,3 +152,15 @@ def test_stop_while_it_runs(world):
     began = time.monotonic()
     world.daemon.stop()
     assert time.monotonic() - began < 10
+
+
+def test_stop_while_an_operator_waits(world):
+    world.behave("exec sleep 60")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(
+        world.daemon.ctl_process("flush", "mail.test")))
+    asking.start()
+    eventually(world.runs, 15)
+    world.daemon.stop()
+    asking.join()
+    assert (answers[0].returncode, answers[0].stderr) == (1, "backupmxctl: the daemon stops\n")
