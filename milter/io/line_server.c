@@ -24,7 +24,8 @@ struct line_client {
 	struct bufferevent *stream;
 	struct line_peer peer;
 	struct line_request *open; /* the one line that is being answered */
-	bool closing;		   /* close when the answer is out */
+	bool ended;		   /* it says no more: the lines that are here are the last */
+	bool closing;		   /* takes no more lines; both: close when the answer is out */
 };
 
 struct line_request {
@@ -61,13 +62,21 @@ static void hand_over(struct line_client *client, const char *line)
 	server->handler(server->arg, &client->peer, line, request);
 }
 
-/* Takes the next line, unless one is still being answered. */
+/* The last answer isn't out yet. */
+static bool is_busy(const struct line_client *client)
+{
+	return client->open != NULL ||
+	       evbuffer_get_length(bufferevent_get_output(client->stream)) > 0;
+}
+
+/* Takes the next line, unless one is still being answered: who asks and asks and doesn't read must
+ * not fill our memory with answers. */
 static void take_line(struct line_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
 	char *line;
 
-	if (client->open != NULL || client->closing)
+	if (is_busy(client) || client->closing)
 		return;
 	line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
 	if (line != NULL) {
@@ -96,16 +105,16 @@ void line_request_answer(struct line_request *request, const char *text)
 	client->open = NULL;
 	bufferevent_write(client->stream, text, strlen(text));
 	bufferevent_write(client->stream, "\n", 1);
-	/* a line that came meanwhile is taken up by the event loop, not from in here */
-	bufferevent_trigger(client->stream, EV_READ, BEV_OPT_DEFER_CALLBACKS);
 }
 
+/* The answer is out: a line that came meanwhile is the next. */
 static void client_written(struct bufferevent *stream, void *arg)
 {
 	struct line_client *client = arg;
 
 	(void)stream;
-	if (client->closing)
+	take_line(client);
+	if ((client->ended || client->closing) && !is_busy(client))
 		client_free(client);
 }
 
@@ -119,9 +128,8 @@ static void client_event(struct bufferevent *stream, short what, void *arg)
 		return;
 	}
 	/* a client may close its writing side before it reads the answer */
-	if ((what & BEV_EVENT_EOF) &&
-	    (client->open != NULL || evbuffer_get_length(bufferevent_get_output(stream)) > 0))
-		client->closing = true;
+	if ((what & BEV_EVENT_EOF) && is_busy(client))
+		client->ended = true;
 	else
 		client_free(client);
 }

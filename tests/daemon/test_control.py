@@ -273,6 +273,23 @@ def test_many_commands_at_once(world):
     assert codes == [OK] * 20
 
 
+def test_who_asks_and_does_not_read(world):
+    """Gets all answers in the end, and doesn't fill the daemon's memory with them meanwhile."""
+    daemon, _, _ = world
+    before = daemon.resident_kilobytes()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(daemon.control_socket)
+        sock.settimeout(20)
+        sock.sendall(b'{"command":"metrics"}\n' * 4000)
+        time.sleep(3)
+        grown = daemon.resident_kilobytes() - before
+        sock.shutdown(socket.SHUT_WR)
+        with sock.makefile("rb") as answers:
+            sizes = [len(line) for line in answers]
+    assert len(sizes) == 4000 and min(sizes) > 5000
+    assert grown < 8000, "%d kB more, %d MB were asked for" % (grown, sum(sizes) // 1000000)
+
+
 @pytest.mark.parametrize("word", ["a@b\nc", "\x1b[2J@up.test", "a\"b\\@up.test", "x" * 5000,
                                   "\u00e4@up.test", "", " ", "%s%n@up.test", "@", "<>", "--"])
 def test_strange_arguments(world, word):

@@ -314,6 +314,10 @@ class Daemon:
     def hup(self):
         self.process.send_signal(signal.SIGHUP)
 
+    def resident_kilobytes(self):
+        with open("/proc/%d/status" % self.process.pid, encoding="ascii") as file:
+            return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.M).group(1))
+
     def check_alive(self):
         code = self.process.poll()
         if code is not None:
