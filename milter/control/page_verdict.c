@@ -86,7 +86,9 @@ static void say_one_trouble(const struct page *page)
 		      ? ". Senders are told to come again: mail passed on to it now would bounce."
 		      : ". Mail for recipients known here is taken, and passed on when it is back.",
 	      page->out);
-	fputs("</p>", page->out);
+	fputs(" Look closer: <code>backupmxctl status ", page->out);
+	page_name(page, worst->name);
+	fputs("</code></p>", page->out);
 }
 
 static void say_many_troubles(const struct page *page)
