@@ -102,6 +102,8 @@ static void conclude(struct probe_run *run)
 {
 	struct domains *domains = control_settings_of(run->call)->gate->domains;
 	const struct domain *domain = domains_find(domains, run->domain);
+	const char *state = domain_state_name(domain != NULL ? domain_view_now(domain, NULL).state
+							     : DOMAIN_NOT_OURS);
 	json_t *endpoints = json_array();
 	bool ok = false;
 
@@ -112,8 +114,9 @@ static void conclude(struct probe_run *run)
 			probe_doubtful(domain, &run->items[i]);
 	}
 	control_answer(run->call, ok ? 0 : EXIT_NO,
-		       json_pack("{s:s, s:b, s:o, s:I}", "domain", run->domain, "ok", ok,
-				 "endpoints", endpoints, "left_out", (json_int_t)run->left_out));
+		       json_pack("{s:s, s:s, s:b, s:o, s:I}", "domain", run->domain, "state", state,
+				 "ok", ok, "endpoints", endpoints, "left_out",
+				 (json_int_t)run->left_out));
 }
 
 static void one_done(void *arg)

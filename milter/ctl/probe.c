@@ -94,6 +94,9 @@ static void print_dialogues(const json_t *result)
 				ctl_number(result, "left_out"));
 	text_add_format(&say, "%s: %s primary is fit to take mail", ctl_string(result, "domain"),
 			ctl_flag(result, "ok") ? "a" : "no");
+	if (ctl_flag(result, "ok") && strcmp(ctl_string(result, "state"), "sick") == 0)
+		text_add(&say, "; all the same it is sick: it refuses recipients, and a probe asks "
+			       "for none");
 	terminal_paragraph(&terminal, "", line);
 }
 

@@ -215,9 +215,15 @@ static void print_outage(const json_t *outage)
 	printf("  %s  %-13s %-4s  %s%s\n", say_time(outage, "start", start),
 	       say_length(outage, "duration_seconds", lasted), ctl_string(outage, "state"),
 	       ctl_string(outage, "cause"), open ? ", goes on" : "");
-	printf("    detected after %s", say_length(outage, "detect_seconds", found));
+	if (json_is_integer(json_object_get(outage, "detect_seconds")))
+		printf("    detected after %s", say_length(outage, "detect_seconds", found));
+	else
+		printf("    time to detect unknown");
 	if (!open)
-		printf(", recovered in %s", say_length(outage, "recover_seconds", back));
+		printf(json_is_integer(json_object_get(outage, "recover_seconds"))
+			       ? ", recovered in %s"
+			       : ", time to recover %s",
+		       say_length(outage, "recover_seconds", back));
 	if (isolated > 0)
 		printf("; and %s isolated", say_seconds(isolated, words));
 	putchar('\n');
