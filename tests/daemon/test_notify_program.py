@@ -6,9 +6,10 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
-from peers.daemon import run_program
+from peers.daemon import TOP, run_program
 from peers.loglines import fields
 from peers.notify_program import NotifyProgram
 from peers.waiting import eventually
@@ -188,3 +189,31 @@ def test_what_t_says(lab, value, what):
         file.truncate()
         file.write(text)
     assert run_program("backupmx-milter", "-t", "-c", daemon.ini_path).returncode == 0
+
+
+@pytest.mark.parametrize("facts,subject,before", [
+    (dict(EVENT="down", WAS="up", REASON="timeout"), "a.test: the primary MX is down (timeout)",
+     "up, for 9 seconds"),
+    (dict(EVENT="up", WAS="down"), "a.test: the primary MX is up again", "down, for 9 seconds"),
+    # it was up all the time
+    (dict(EVENT="up", WAS="forced-down"), "a.test: not forced-down any more, the primary MX is up",
+     "forced-down, for 9 seconds"),
+    (dict(EVENT="isolated", DOMAIN="", WAS="connected", AFTER="0"),
+     "mx2.test has lost its own connection", "connected"),
+    (dict(EVENT="many", DOMAIN="", STATE="down", COUNT="21", WAS="mixed", AFTER="0"),
+     "21 domains: the primary MX is down", "mixed"),
+])
+def test_what_the_example_writes(tmp_path, facts, subject, before):
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text('#!/bin/sh\necho "$@"\ncat\n')
+    sendmail.chmod(0o755)
+    known = dict(DOMAIN="a.test", STATE=facts["EVENT"], REASON="", SINCE="2026-11-23T13:05:00Z",
+                 AFTER="9", HOST="mx2.test", CHANGES="0", COUNT="1", DOMAINS="")
+    environment = {"BACKUPMX_" + name: value for name, value in (known | facts).items()}
+    done = subprocess.run([os.path.join(TOP, "etc/examples/notify-mail"), "ops@elsewhere.example"],
+                          env=environment | {"PATH": os.environ["PATH"], "SENDMAIL": str(sendmail)},
+                          capture_output=True, text=True, timeout=10, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "-i -f <> -- ops@elsewhere.example"
+    assert "Subject: [backupmx] " + subject in lines
+    assert "before:  " + before in lines

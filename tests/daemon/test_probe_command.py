@@ -83,6 +83,20 @@ def test_for_people(world):
     assert code == OK and "counts for nothing" in out
 
 
+def test_sick_all_the_same(lab):
+    """It asks for no recipient: that must not look like a contradiction to status."""
+    server = lab.primary("probe.test", recipients={"alice": "250 ok"})
+    daemon = lab.daemon({"probe": {"canary_interval": "1s"}}, domains=["probe.test"])
+    daemon.wait_for_state("probe.test", "up")
+    daemon.learn("alice@probe.test")
+    server.change(recipients={"alice": "550 5.1.1 no such user"})
+    daemon.wait_for_state("probe.test", "sick", 20)
+    code, parsed = probe(daemon)
+    assert (code, parsed["ok"], parsed["state"]) == (OK, True, "sick")
+    _, out, _ = daemon.ctl("probe", "probe.test")
+    assert "all the same it is sick: it refuses recipients" in " ".join(out.split())
+
+
 @pytest.mark.parametrize("script,result,last", [
     (dict(banner="554 5.3.2 no service"), "banner-5xx", ("received", "554 5.3.2 no service")),
     (dict(banner="421 later"), "banner-4xx", ("received", "421 later")),
