@@ -2,6 +2,8 @@
 /* The sums of a day, and their record. No state; any thread. */
 #include "core/availability.h"
 
+#include "base/bytes.h"
+
 #define RECORD_VERSION 1
 #define FLAG_ANEW      1
 #define DAY_MS	       (AVAILABILITY_DAY_SECONDS * 1000LL)
@@ -72,21 +74,6 @@ double availability_coverage(const struct availability_day *sum)
 
 /* ---- the record: version, flags, the lengths, asked, known ---- */
 
-static void put(unsigned char *bytes, uint64_t number)
-{
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (unsigned char)(number >> (56 - 8 * i));
-}
-
-static uint64_t get(const unsigned char *bytes)
-{
-	uint64_t number = 0;
-
-	for (int i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
 void availability_write(const struct availability_day *day,
 			unsigned char bytes[AVAILABILITY_RECORD_SIZE])
 {
@@ -95,9 +82,9 @@ void availability_write(const struct availability_day *day,
 	bytes[0] = RECORD_VERSION;
 	bytes[1] = day->anew ? FLAG_ANEW : 0;
 	for (int kind = 0; kind < AVAILABILITY_COUNT; kind++, rest += 8)
-		put(rest, (uint64_t)day->ms[kind]);
-	put(rest, day->asked);
-	put(rest + 8, day->known);
+		bytes_put(rest, 8, (uint64_t)day->ms[kind]);
+	bytes_put(rest, 8, day->asked);
+	bytes_put(rest + 8, 8, day->known);
 }
 
 bool availability_read(struct availability_day *day, const unsigned char *bytes, size_t length)
@@ -111,7 +98,7 @@ bool availability_read(struct availability_day *day, const unsigned char *bytes,
 		return false;
 	read.anew = bytes[1] == FLAG_ANEW;
 	for (int kind = 0; kind < AVAILABILITY_COUNT; kind++, rest += 8) {
-		uint64_t ms = get(rest);
+		uint64_t ms = bytes_get(rest, 8);
 
 		/* a day may be longer where the wall clock was set back, but not for ever */
 		if (ms > 1000 * DAY_MS)
@@ -119,8 +106,8 @@ bool availability_read(struct availability_day *day, const unsigned char *bytes,
 		read.ms[kind] = (int64_t)ms;
 		sum += read.ms[kind];
 	}
-	read.asked = get(rest);
-	read.known = get(rest + 8);
+	read.asked = bytes_get(rest, 8);
+	read.known = bytes_get(rest + 8, 8);
 	if (sum > 1000 * DAY_MS)
 		return false;
 	*day = read;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define RECORD_VERSION 1
 #define CAUSE_SIZE     16
 #define NUMBERS	       12
@@ -109,9 +111,8 @@ void outage_write(const struct outage *outage, unsigned char bytes[OUTAGE_RECORD
 	bytes[1] = outage->state == DOMAIN_SICK;
 	memcpy(bytes + 2, cause, strnlen(cause, CAUSE_SIZE - 1));
 	numbers_of(&copy, numbers);
-	for (int i = 0; i < NUMBERS; i++)
-		for (int b = 0; b < 8; b++)
-			*rest++ = (unsigned char)((uint64_t)*numbers[i] >> (56 - 8 * b));
+	for (int i = 0; i < NUMBERS; i++, rest += 8)
+		bytes_put(rest, 8, (uint64_t)*numbers[i]);
 }
 
 static bool is_sane(const struct outage *outage)
@@ -139,12 +140,8 @@ bool outage_read(struct outage *outage, const unsigned char *bytes, size_t lengt
 	if (cause[CAUSE_SIZE - 1] != '\0' || !health_reason_parse(cause, &read.cause))
 		return false;
 	numbers_of(&read, numbers);
-	for (int i = 0; i < NUMBERS; i++) {
-		uint64_t number = 0;
-
-		for (int b = 0; b < 8; b++)
-			number = number << 8 | *rest++;
-		*numbers[i] = (int64_t)number;
+	for (int i = 0; i < NUMBERS; i++, rest += 8) {
+		*numbers[i] = (int64_t)bytes_get(rest, 8);
 		if (*numbers[i] > NUMBER_MAX)
 			return false;
 	}

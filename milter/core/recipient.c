@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/text.h"
 
 #define RECORD_VERSION 1
@@ -37,17 +38,7 @@ static void put_u32(unsigned char *bytes, int64_t value)
 {
 	uint32_t number = value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 
-	for (int i = 0; i < 4; i++)
-		bytes[i] = (unsigned char)(number >> (24 - 8 * i));
-}
-
-static int64_t get_u32(const unsigned char *bytes)
-{
-	uint32_t number = 0;
-
-	for (int i = 0; i < 4; i++)
-		number = number << 8 | bytes[i];
-	return number;
+	bytes_put(bytes, 4, number);
 }
 
 /* version, kind, source, flags, verified (4), verified_up (4); and the same two of the former */
@@ -87,14 +78,14 @@ bool recipient_record_read(struct recipient_record *record, const unsigned char 
 		.kind = (enum recipient_kind)bytes[1],
 		.source = (enum recipient_source)bytes[2],
 		.brief = (bytes[3] & FLAG_BRIEF) != 0,
-		.verified = get_u32(bytes + 4),
-		.verified_up = get_u32(bytes + 8),
+		.verified = (int64_t)bytes_get(bytes + 4, 4),
+		.verified_up = (int64_t)bytes_get(bytes + 8, 4),
 		.has_former = has_former,
 	};
 	if (has_former) {
 		record->former_source = (enum recipient_source)(bytes[3] >> FORMER_SHIFT);
-		record->former_verified = get_u32(bytes + 12);
-		record->former_verified_up = get_u32(bytes + 16);
+		record->former_verified = (int64_t)bytes_get(bytes + 12, 4);
+		record->former_verified_up = (int64_t)bytes_get(bytes + 16, 4);
 	}
 	return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -44,8 +45,7 @@ static size_t key_of(unsigned char *key, const char *domain, char kind, int64_t 
 {
 	size_t length = key_prefix(key, domain, kind);
 
-	for (int i = 0; i < NUMBER_SIZE; i++)
-		key[length + (size_t)i] = (unsigned char)((uint64_t)number >> (56 - 8 * i));
+	bytes_put(key + length, NUMBER_SIZE, (uint64_t)number);
 	return length + NUMBER_SIZE;
 }
 
@@ -60,16 +60,13 @@ static bool key_read(struct key *key, const unsigned char *bytes, size_t length)
 {
 	const unsigned char *nul = memchr(bytes, '\0', length);
 	size_t name = nul != NULL ? (size_t)(nul - bytes) : length;
-	uint64_t number = 0;
 
 	if (name > MAIL_DOMAIN_MAX || length != name + 2 + NUMBER_SIZE ||
 	    (nul[1] != KIND_DAY && nul[1] != KIND_OUTAGE))
 		return false;
 	memcpy(key->domain, bytes, name + 1);
 	key->kind = (char)nul[1];
-	for (int i = 0; i < NUMBER_SIZE; i++)
-		number = number << 8 | nul[2 + i];
-	key->number = (int64_t)number;
+	key->number = (int64_t)bytes_get(nul + 2, NUMBER_SIZE);
 	return true;
 }
 
