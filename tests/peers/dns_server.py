@@ -74,8 +74,10 @@ class DnsServer:
         self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._tcp.bind((address, self.port))
         self._tcp.listen(16)
-        threading.Thread(target=self._serve_udp, daemon=True).start()
-        threading.Thread(target=self._serve_tcp, daemon=True).start()
+        self._threads = [threading.Thread(target=serve, daemon=True)
+                         for serve in (self._serve_udp, self._serve_tcp)]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self):
         return self
@@ -89,6 +91,8 @@ class DnsServer:
             self._udp.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._tcp.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:    # none goes on with a number that is another file's by then
+            thread.join()
         self._udp.close()
         self._tcp.close()
 

@@ -127,7 +127,8 @@ class SmtpServer:
         self.sessions = []
         self._lock = threading.Lock()
         self._listener = None
-        self._connections = set()
+        self._acceptor = None
+        self._connections = set()       # by each one's own thread taken out before it is closed
         self._stopping = threading.Event()
         self.start()
 
@@ -157,8 +158,9 @@ class SmtpServer:
         listener.listen(128)
         self._listener = listener
         self._stopping = threading.Event()
-        threading.Thread(target=self._accept, args=(listener, self._stopping),
-                         daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, args=(listener, self._stopping),
+                                          daemon=True)
+        self._acceptor.start()
 
     def stop(self):
         """Stop as a killed process does: refuses connections, open ones are reset."""
@@ -168,6 +170,7 @@ class SmtpServer:
         # closing alone doesn't wake a thread that sits in accept()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
         self._listener = None
         self.reset_connections()
@@ -175,10 +178,15 @@ class SmtpServer:
     close = stop
 
     def reset_connections(self):
+        """Each is reset by its own thread, which this wakes. Were it closed from here, that thread
+        could be on its way into poll() with a number that is another file's by then, such as the
+        end of a pipe to a program that is being started: it would hold that open for a minute."""
         with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            _reset(connection)
+            for connection in self._connections:
+                _make_closing_a_reset(connection)
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR if isinstance(connection, ssl.SSLSocket)
+                                        else socket.SHUT_RD)
 
     def say_to_all(self, line):
         """Say something to all who are connected without being asked, and close."""
@@ -333,6 +341,8 @@ class _Conversation:
             self.buffer += data
             if len(self.buffer) > 1 << 20:
                 raise _End("peer sent a line of a megabyte")
+        if self.stopping.is_set():
+            raise _End("server stopped")
         line, _, self.buffer = self.buffer.partition(b"\n")
         text = line.rstrip(b"\r").decode("utf-8", "surrogateescape")
         self.session.note("<", text)
@@ -518,16 +528,16 @@ class _Conversation:
         raise _End("quit")
 
 
-def _reset(connection):
+def _make_closing_a_reset(connection):
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # An ssl object can't be closed from another thread without harm; the descriptor's shutdown
-    # wakes its reader, and the reader closes it.
+
+
+def _reset(connection):
+    """For the thread that serves it, and no other."""
+    _make_closing_a_reset(connection)
     with contextlib.suppress(OSError):
-        if isinstance(connection, ssl.SSLSocket):
-            connection.shutdown(socket.SHUT_RDWR)
-        else:
-            connection.close()
+        connection.close()
 
 
 class Blackhole:

@@ -103,6 +103,20 @@ def test_stop_start_and_blackhole(server):
     client(server).quit()
 
 
+@pytest.mark.parametrize("how", ["stop", "reset_connections"])
+def test_who_is_waited_for_is_reset(server, how):
+    """While the server's thread sits in poll(). That keeps the file whose number it was given: were it
+    closed under the thread, nobody would hear of it, and a signal would send the thread back into
+    poll() with whatever has that number then."""
+    with socket.create_connection((server.address, server.port), timeout=5) as idle:
+        assert idle.recv(100).startswith(b"220 ")
+        serving = server.sessions[0]
+        getattr(server, how)()
+        with pytest.raises(ConnectionResetError):
+            idle.recv(100)
+    eventually(lambda: serving.ended, 5)
+
+
 def test_tls(server, tmp_path):
     authority = Authority(tmp_path)
     context = ssl.create_default_context(cafile=authority.certificate)
