@@ -147,7 +147,7 @@ def test_it_ends_by_itself(lab):
     parsed, mark = world.force("down", "--for", "1h")
     assert seconds_until(parsed["forced_until"]) > 3590
     world.daemon.no_log("health:", mark)
-    time.sleep(2)
+    time.sleep(1.1)
     status = world.status()
     assert (status["state"], status["since"]) == ("forced-down", since)
 
@@ -338,8 +338,9 @@ def test_long_down(lab):
 @pytest.mark.parametrize("crash", [False, True])
 def test_it_survives_a_restart(lab, crash):
     world = World(lab)
-    parsed, _ = world.force("down", "--for", "1h")
+    world.force("down")
     world.take()
+    parsed, _ = world.force("down", "--for", "1h")      # answered when all is on the disk
     world.daemon.restart(crash=crash)
     # from the first question on: nobody is told to go to the primary
     assert world.rcpt().action == "continue"

@@ -127,7 +127,7 @@ def test_isolation_is_one_notice(lab, program):
 def test_reload(lab, tmp_path):
     first, second = NotifyProgram(tmp_path, name="first"), NotifyProgram(tmp_path, name="second")
     server = lab.primary("one.test")
-    daemon = lab.daemon(domains=["one.test"])
+    daemon = lab.daemon({"probe": {"fall": 1}}, domains=["one.test"])
     daemon.wait_for_state("one.test", "up")
 
     def change(ini, state, code=0):
