@@ -28,7 +28,9 @@ void text_add_char(struct text *text, char c);
 void text_add_format(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Adds foreign bytes: each control character, DEL and non-ASCII byte becomes '?'. */
+/* The rule for foreign bytes: each control character, DEL and non-ASCII byte becomes '?'. */
+char text_printable(char c);
+/* Adds foreign bytes by that rule. */
 void text_add_printable(struct text *text, const char *bytes, size_t length);
 
 /* Adds " key=value" (without the blank at the very start, and after ": "). The value is made
@@ -36,7 +38,7 @@ void text_add_printable(struct text *text, const char *bytes, size_t length);
  * `\`. */
 void text_add_pair(struct text *text, const char *key, const char *value);
 
-/* Makes a string printable in place, by the rule of text_add_printable(). */
+/* Makes a string printable in place. */
 void text_make_printable(char *string);
 
 /* Copies at most size - 1 bytes and terminates. Returns false when `source` did not fit whole. */

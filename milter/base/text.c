@@ -49,7 +49,7 @@ void text_add_format(struct text *text, const char *format, ...)
 	text->length += (size_t)wanted;
 }
 
-static char printable(char c)
+char text_printable(char c)
 {
 	unsigned char byte = (unsigned char)c;
 
@@ -59,13 +59,13 @@ static char printable(char c)
 void text_add_printable(struct text *text, const char *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		text_add_char(text, printable(bytes[i]));
+		text_add_char(text, text_printable(bytes[i]));
 }
 
 void text_make_printable(char *string)
 {
 	for (; *string != '\0'; string++)
-		*string = printable(*string);
+		*string = text_printable(*string);
 }
 
 static void add_quoted(struct text *text, const char *value)
@@ -74,7 +74,7 @@ static void add_quoted(struct text *text, const char *value)
 	for (; *value != '\0'; value++) {
 		if (*value == '"' || *value == '\\')
 			text_add_char(text, '\\');
-		text_add_char(text, printable(*value));
+		text_add_char(text, text_printable(*value));
 	}
 	text_add_char(text, '"');
 }

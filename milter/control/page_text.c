@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "control/page_parts.h"
 
 #define FOREIGN_MAX 300 /* bytes; a domain name has 253 at most */
@@ -26,7 +27,7 @@ static void put_foreign(const struct page *page, char c)
 		fputs("&#39;", page->out);
 		return;
 	default:
-		fputc((unsigned char)c >= 0x20 && (unsigned char)c < 0x7f ? c : '?', page->out);
+		fputc(text_printable(c), page->out);
 	}
 }
 

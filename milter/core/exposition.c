@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
+
 void exposition_begin(struct exposition *family, const char *name, const char *type,
 		      const char *help)
 {
@@ -22,12 +24,10 @@ static void write_value(FILE *out, const char *value)
 	for (const char *at = value; *at != '\0'; at++) {
 		if (*at == '\n')
 			fputs("\\n", out);
-		else if (*at < ' ' || *at > '~')
-			putc_unlocked('?', out);
 		else {
 			if (*at == '\\' || *at == '"')
 				putc_unlocked('\\', out);
-			putc_unlocked(*at, out);
+			putc_unlocked(text_printable(*at), out);
 		}
 	}
 }

@@ -2,16 +2,7 @@
 /* The last line of a program's output, byte by byte. Pure. */
 #include "core/last_line.h"
 
-static bool is_visible(char c)
-{
-	return c > ' ' && c < 127;
-}
-
-/* What is no ASCII becomes '?', as in the rest of the log. */
-static char printable(char c)
-{
-	return is_visible(c) || c == ' ' ? c : '?';
-}
+#include "base/text.h"
 
 static void add_byte(struct last_line *line, char c)
 {
@@ -26,7 +17,7 @@ static void add_byte(struct last_line *line, char c)
 		line->length = 0;
 	line->ended = false;
 	if (line->length < LAST_LINE_MAX)
-		line->text[line->length++] = printable(c);
+		line->text[line->length++] = text_printable(c);
 	line->text[line->length] = '\0';
 }
 
