@@ -59,6 +59,11 @@ struct control_call {
 };
 
 const struct control_settings *control_settings_of(const struct control_call *call);
+/* What backupmxctl exits with. */
+#define CONTROL_OK    0
+#define CONTROL_NO    1
+#define CONTROL_USAGE 2
+
 /* Each call ends with one of these. A `result` that is no text is taken over. */
 void control_answer(struct control_call *call, int exit_code, json_t *result);
 void control_answer_text(struct control_call *call, int exit_code, const char *result); /* JSON */

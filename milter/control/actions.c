@@ -8,9 +8,6 @@
 #include "control/control.h"
 #include "io/idna.h"
 
-#define EXIT_NO	   1
-#define EXIT_USAGE 2
-
 static json_t *words_to_json(char *list)
 {
 	json_t *array = json_array();
@@ -53,7 +50,7 @@ void control_reload_now(struct control_call *call)
 		const char *problem = settings->http_problem(settings->reload_arg);
 		bool all = json_object_size(refused) == 0 && problem == NULL;
 
-		control_answer(call, all ? 0 : EXIT_NO,
+		control_answer(call, all ? CONTROL_OK : CONTROL_NO,
 			       json_pack("{s:b, s:o, s:o, s:s?}", "reloaded", 1, "restart_needed",
 					 words_to_json(restart_keys), "refused_lists", refused,
 					 "http_problem", problem));
@@ -67,7 +64,7 @@ void control_reload_now(struct control_call *call)
 				break;
 			length += (size_t)added;
 		}
-		control_fail(call, EXIT_NO, "the old settings stay:\n%s", text);
+		control_fail(call, CONTROL_NO, "the old settings stay:\n%s", text);
 	}
 	config_errors_fini(&errors);
 }
@@ -83,17 +80,18 @@ static void flushed(void *arg, const struct flush_result *result)
 	bool by_command = strcmp(result->method, "command") == 0;
 
 	if (result->why == NULL)
-		control_answer(flush->call, result->taken ? 0 : EXIT_NO,
+		control_answer(flush->call, result->taken ? CONTROL_OK : CONTROL_NO,
 			       json_pack("{s:s, s:s, s:i, s:s}", "domain", flush->domain, "method",
 					 result->method, by_command ? "status" : "reply",
 					 result->code, "text", result->text));
 	else if (strcmp(result->method, "none") == 0)
-		control_fail(flush->call, EXIT_NO, "%s", result->why);
+		control_fail(flush->call, CONTROL_NO, "%s", result->why);
 	else if (by_command)
-		control_fail(flush->call, EXIT_NO, "the command of [flush] did not do it: %s%s%s",
-			     result->why, result->text[0] != '\0' ? ": " : "", result->text);
+		control_fail(flush->call, CONTROL_NO,
+			     "the command of [flush] did not do it: %s%s%s", result->why,
+			     result->text[0] != '\0' ? ": " : "", result->text);
 	else
-		control_fail(flush->call, EXIT_NO, "the MTA can't be reached: %s", result->why);
+		control_fail(flush->call, CONTROL_NO, "the MTA can't be reached: %s", result->why);
 	free(flush);
 }
 
@@ -105,19 +103,19 @@ void control_flush(struct control_call *call)
 	char name[MAIL_DOMAIN_MAX + 1];
 
 	if (wanted[0] == '\0') {
-		control_fail(call, EXIT_USAGE, "flush needs a domain");
+		control_fail(call, CONTROL_USAGE, "flush needs a domain");
 		return;
 	}
 	if (!idna_domain_to_ascii(wanted, name, sizeof(name)) ||
 	    domains_find(settings->gate->domains, name) == NULL) {
-		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours", wanted);
 		return;
 	}
 	flush = memory_alloc(sizeof(*flush));
 	flush->call = call;
 	memcpy(flush->domain, name, sizeof(flush->domain));
 	if (!flush_now(settings->flush, name, flushed, flush)) {
-		control_fail(call, EXIT_NO, "flushing is off: [flush] method = none");
+		control_fail(call, CONTROL_NO, "flushing is off: [flush] method = none");
 		free(flush);
 	}
 }

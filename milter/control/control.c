@@ -17,8 +17,6 @@
 #include "core/tag.h"
 
 #define SOCKET_MODE 0660
-#define EXIT_NO	    1
-#define EXIT_USAGE  2
 
 struct control {
 	struct control_settings settings;
@@ -101,7 +99,7 @@ static void answer_put_off(struct control *control)
 	DL_FOREACH_SAFE(control->put_off, call, next) {
 		DL_DELETE(control->put_off, call);
 		loop_timer_free(call->timer);
-		control_fail(call, EXIT_NO, "the daemon stops");
+		control_fail(call, CONTROL_NO, "the daemon stops");
 	}
 }
 
@@ -175,14 +173,14 @@ static void dispatch(struct control_call *call, const struct line_peer *peer)
 			continue;
 		if (commands[i].changes && !may_change(peer))
 			control_fail(
-				call, EXIT_NO,
+				call, CONTROL_NO,
 				"that changes something: run it as root or as the daemon's own "
 				"user");
 		else
 			commands[i].run(call);
 		return;
 	}
-	control_fail(call, EXIT_USAGE, "the daemon knows no such command");
+	control_fail(call, CONTROL_USAGE, "the daemon knows no such command");
 }
 
 static void take_line(void *arg, const struct line_peer *peer, const char *line,
@@ -199,7 +197,7 @@ static void take_line(void *arg, const struct line_peer *peer, const char *line,
 	if (json_is_object(object))
 		dispatch(call, peer);
 	else
-		control_fail(call, EXIT_USAGE, "a request is one line with one JSON object");
+		control_fail(call, CONTROL_USAGE, "a request is one line with one JSON object");
 }
 
 struct control *control_new(const struct control_settings *settings)

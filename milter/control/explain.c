@@ -11,8 +11,6 @@
 #include "core/mail_address.h"
 #include "mta/judge.h"
 
-#define EXIT_USAGE 2
-
 static json_t *client_to_json(const struct judge_request *request,
 			      const struct judgement *judgement)
 {
@@ -184,15 +182,15 @@ static void answer(struct control_call *call, const struct judge_request *reques
 	json_t *result;
 
 	if (wrong != NULL) {
-		control_fail(call, EXIT_USAGE, "\"%.300s\" %s; write USER@DOMAIN",
+		control_fail(call, CONTROL_USAGE, "\"%.300s\" %s; write USER@DOMAIN",
 			     request->recipient, wrong);
 		return;
 	}
 	result = judgement_to_json(control_settings_of(call), request, judgement);
 	if (result != NULL)
-		control_answer(call, 0, result);
+		control_answer(call, CONTROL_OK, result);
 	else
-		control_fail(call, EXIT_USAGE, "the recipient is no text");
+		control_fail(call, CONTROL_USAGE, "the recipient is no text");
 }
 
 void control_explain(struct control_call *call)
@@ -209,11 +207,11 @@ void control_explain(struct control_call *call)
 	struct config *config;
 
 	if (request.recipient[0] == '\0') {
-		control_fail(call, EXIT_USAGE, "explain needs a recipient: USER@DOMAIN");
+		control_fail(call, CONTROL_USAGE, "explain needs a recipient: USER@DOMAIN");
 		return;
 	}
 	if (client[0] != '\0' && !ip_parse(client, &request.client)) {
-		control_fail(call, EXIT_USAGE, "--client: \"%.100s\" is no IP address", client);
+		control_fail(call, CONTROL_USAGE, "--client: \"%.100s\" is no IP address", client);
 		return;
 	}
 	config = gate_config(settings->gate);

@@ -8,8 +8,6 @@
 #include "core/force.h"
 #include "io/idna.h"
 
-#define EXIT_NO	      1
-#define EXIT_USAGE    2
 #define LOOK_AGAIN_MS 20
 #define PATIENCE_MS   2000
 
@@ -41,20 +39,21 @@ static bool read_order(struct control_call *call, struct order *order)
 
 	*order = (struct order){ .seconds = FORCE_DEFAULT_SECONDS };
 	if (domain[0] == '\0')
-		control_fail(call, EXIT_USAGE, "force needs a domain");
+		control_fail(call, CONTROL_USAGE, "force needs a domain");
 	else if (!read_state(state, &order->state))
-		control_fail(call, EXIT_USAGE, "force takes up, down or auto, not \"%s\"", state);
+		control_fail(call, CONTROL_USAGE, "force takes up, down or auto, not \"%s\"",
+			     state);
 	else if (duration[0] != '\0' && order->state == DOMAIN_NOT_OURS)
-		control_fail(call, EXIT_USAGE,
+		control_fail(call, CONTROL_USAGE,
 			     "auto has no time limit: leave --for away, or force up or down");
 	else if (duration[0] != '\0' && (!duration_parse(duration, &order->seconds) ||
 					 order->seconds < 1 || order->seconds > FORCE_MAX_SECONDS))
-		control_fail(call, EXIT_USAGE,
+		control_fail(call, CONTROL_USAGE,
 			     "--for takes a duration from 1s to %lldd, such as 90s, 30m, 2h or "
 			     "1d, not \"%s\"",
 			     FORCE_MAX_SECONDS / 86400, duration);
 	else if (!idna_domain_to_ascii(domain, order->domain, sizeof(order->domain)))
-		control_fail(call, EXIT_USAGE, "%s is no domain name", domain);
+		control_fail(call, CONTROL_USAGE, "%s is no domain name", domain);
 	else
 		return true;
 	return false;
@@ -80,11 +79,11 @@ static void answer(struct control_call *call)
 			 ? domains_find(gate->domains, name)
 			 : NULL;
 	if (domain == NULL) {
-		control_fail(call, EXIT_NO, "%s is no domain of ours any more", wanted);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours any more", wanted);
 		return;
 	}
 	view = domain_view_now(domain, NULL);
-	control_answer(call, 0,
+	control_answer(call, CONTROL_OK,
 		       json_pack("{s:s, s:s, s:s, s:s, s:o}", "domain", name, "state",
 				 domain_state_name(view.state), "seen",
 				 domain_state_name(view.seen), "reason",
@@ -113,9 +112,9 @@ void control_force(struct control_call *call)
 		return;
 	domain = domains_rouse(control_settings_of(call)->gate->domains, order.domain);
 	if (domain == NULL)
-		control_fail(call, EXIT_NO, "%s is no domain of ours", order.domain);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours", order.domain);
 	else if (order.state != DOMAIN_NOT_OURS && domain_seen(domain) == DOMAIN_NOT_BACKUP)
-		control_fail(call, EXIT_NO,
+		control_fail(call, CONTROL_NO,
 			     "%s is not-backup: its MX records give nobody better than this host, "
 			     "and no primary is configured, so there is no primary to force",
 			     order.domain);

@@ -14,8 +14,6 @@
 #include "io/idna.h"
 #include "watch/dialogue.h"
 
-#define EXIT_NO	      1
-#define EXIT_USAGE    2
 #define ENDPOINTS_MAX 16
 #define RUNS_MAX      4
 #define LOOK_AGAIN_MS 100
@@ -113,7 +111,7 @@ static void conclude(struct probe_run *run)
 		if (domain != NULL)
 			probe_doubtful(domain, &run->items[i]);
 	}
-	control_answer(run->call, ok ? 0 : EXIT_NO,
+	control_answer(run->call, ok ? CONTROL_OK : CONTROL_NO,
 		       json_pack("{s:s, s:s, s:b, s:o, s:I}", "domain", run->domain, "state", state,
 				 "ok", ok, "endpoints", endpoints, "left_out",
 				 (json_int_t)run->left_out));
@@ -170,14 +168,14 @@ static bool may_begin(struct control_call *call, const char *domain)
 	DL_FOREACH(*control_probes_of(call), run) {
 		count++;
 		if (strcmp(run->domain, domain) == 0) {
-			control_fail(call, EXIT_NO,
+			control_fail(call, CONTROL_NO,
 				     "%s is being probed already: wait for that answer", domain);
 			return false;
 		}
 	}
 	if (count >= RUNS_MAX)
-		control_fail(call, EXIT_NO, "%d domains are being probed already: try again soon",
-			     RUNS_MAX);
+		control_fail(call, CONTROL_NO,
+			     "%d domains are being probed already: try again soon", RUNS_MAX);
 	return count < RUNS_MAX;
 }
 
@@ -190,10 +188,10 @@ static void begin_or_wait(struct control_call *call, const struct domain *domain
 		 loop_now_ms() - call->begun_ms < PATIENCE_MS)
 		control_later(call, LOOK_AGAIN_MS, control_probe);
 	else if (domain_seen(domain) == DOMAIN_NOT_BACKUP)
-		control_fail(call, EXIT_NO, "%s is not-backup: it has no primary to probe",
+		control_fail(call, CONTROL_NO, "%s is not-backup: it has no primary to probe",
 			     domain_name(domain));
 	else
-		control_fail(call, EXIT_NO,
+		control_fail(call, CONTROL_NO,
 			     "nothing to probe: no address of a primary of %s is known; are its MX "
 			     "records right, and does this host's resolver answer?",
 			     domain_name(domain));
@@ -207,13 +205,13 @@ void control_probe(struct control_call *call)
 	const struct domain *domain;
 
 	if (wanted[0] == '\0') {
-		control_fail(call, EXIT_USAGE, "probe needs a domain");
+		control_fail(call, CONTROL_USAGE, "probe needs a domain");
 		return;
 	}
 	domain = idna_domain_to_ascii(wanted, name, sizeof(name)) ? domains_rouse(domains, name)
 								  : NULL;
 	if (domain == NULL)
-		control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours", wanted);
 	else if (may_begin(call, name))
 		begin_or_wait(call, domain);
 }
@@ -224,7 +222,7 @@ void control_probes_stop(struct probe_run **runs)
 
 	DL_FOREACH_SAFE(*runs, run, next) {
 		DL_DELETE(*runs, run);
-		control_fail(run->call, EXIT_NO, "the daemon stops");
+		control_fail(run->call, CONTROL_NO, "the daemon stops");
 		run_free(run);
 	}
 }

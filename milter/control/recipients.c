@@ -11,8 +11,6 @@
 #include "core/recipient_list.h"
 #include "io/idna.h"
 
-#define EXIT_NO		 1
-#define EXIT_USAGE	 2
 #define BATCH_MAX	 500
 #define LOOK_AGAIN_MS	 20
 #define PATIENCE_MS	 20000 /* below the time after which an idle client is dropped */
@@ -94,9 +92,9 @@ static void show(struct control_call *call, const struct config *config,
 
 	recipients_find(gate->recipients, &question, &found);
 	if (found.failed)
-		control_fail(call, EXIT_NO, "the recipient memory can't be read; see the log");
+		control_fail(call, CONTROL_NO, "the recipient memory can't be read; see the log");
 	else
-		control_answer(call, found.status == RECIPIENT_UNKNOWN ? EXIT_NO : 0,
+		control_answer(call, found.status == RECIPIENT_UNKNOWN ? CONTROL_NO : CONTROL_OK,
 			       found_to_json(question.local, question.domain, &found));
 }
 
@@ -108,9 +106,10 @@ void control_recipients_show(struct control_call *call)
 	struct subject subject;
 
 	if (!subject_read(word, &subject) || subject.entry.kind != RECIPIENT_ENTRY_ADDRESS)
-		control_fail(call, EXIT_USAGE, "show takes an address, such as jane@example.org");
+		control_fail(call, CONTROL_USAGE,
+			     "show takes an address, such as jane@example.org");
 	else if (!is_ours(gate, config, subject.domain))
-		control_fail(call, EXIT_NO, "%s is no domain of ours", subject.domain);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours", subject.domain);
 	else
 		show(call, config, &subject);
 	config_put(config);
@@ -183,11 +182,11 @@ static bool page_of(struct control_call *call, struct recipients_page *page, cha
 	*page = (struct recipients_page){ .domain = NULL };
 	domain[0] = '\0';
 	if (wanted[0] != '\0' && !idna_domain_to_ascii(wanted, domain, size)) {
-		control_fail(call, EXIT_USAGE, "%s is no domain name", wanted);
+		control_fail(call, CONTROL_USAGE, "%s is no domain name", wanted);
 		return false;
 	}
 	if (!cursor_read(control_string(call, "after", ""), page)) {
-		control_fail(call, EXIT_USAGE, "\"after\" is not what a page before it gave");
+		control_fail(call, CONTROL_USAGE, "\"after\" is not what a page before it gave");
 		return false;
 	}
 	if (domain[0] != '\0')
@@ -238,18 +237,18 @@ void control_recipients_list(struct control_call *call)
 		return;
 	listing.config = gate_config(gate);
 	if (domain[0] != '\0' && !is_ours(gate, listing.config, domain)) {
-		control_fail(call, EXIT_NO, "%s is no domain of ours", domain);
+		control_fail(call, CONTROL_NO, "%s is no domain of ours", domain);
 		config_put(listing.config);
 		return;
 	}
 	listing.array = json_array();
 	if (recipients_list(gate->recipients, &page, list_one, &listing)) {
-		control_answer(call, 0,
+		control_answer(call, CONTROL_OK,
 			       json_pack("{s:o, s:o}", "recipients", listing.array, "after",
 					 cursor_to_json(&page)));
 	} else {
 		json_decref(listing.array);
-		control_fail(call, EXIT_NO, "the recipient memory can't be read; see the log");
+		control_fail(call, CONTROL_NO, "the recipient memory can't be read; see the log");
 	}
 	config_put(listing.config);
 }
@@ -283,16 +282,16 @@ static void forget_page(struct control_call *call, const struct subject *subject
 	if (wait_for_writes(call, control_recipients_forget))
 		return;
 	if (!cursor_read(control_string(call, "after", ""), &page)) {
-		control_fail(call, EXIT_USAGE, "\"after\" is not what a page before it gave");
+		control_fail(call, CONTROL_USAGE, "\"after\" is not what a page before it gave");
 		return;
 	}
 	forgetting.config = gate_config(gate);
 	if (recipients_list(gate->recipients, &page, forget_one, &forgetting))
-		control_answer(call, 0,
+		control_answer(call, CONTROL_OK,
 			       json_pack("{s:I, s:o}", "forgotten", forgetting.count, "after",
 					 cursor_to_json(&page)));
 	else
-		control_fail(call, EXIT_NO, "the recipient memory can't be read; see the log");
+		control_fail(call, CONTROL_NO, "the recipient memory can't be read; see the log");
 	config_put(forgetting.config);
 }
 
@@ -306,7 +305,7 @@ void control_recipients_forget(struct control_call *call)
 	int forgotten;
 
 	if (!subject_read(control_string(call, "recipient", ""), &subject)) {
-		control_fail(call, EXIT_USAGE,
+		control_fail(call, CONTROL_USAGE,
 			     "forget takes an address or @domain, such as jane@example.org");
 		return;
 	}
@@ -319,7 +318,7 @@ void control_recipients_forget(struct control_call *call)
 	question = question_of(gate, config, &subject);
 	forgotten = recipients_forget(gate->recipients, &question);
 	config_put(config);
-	control_answer(call, forgotten > 0 ? 0 : EXIT_NO,
+	control_answer(call, forgotten > 0 ? CONTROL_OK : CONTROL_NO,
 		       json_pack("{s:i, s:n}", "forgotten", forgotten, "after"));
 }
 
@@ -424,7 +423,7 @@ static void import_batch(struct control_call *call, const json_t *addresses)
 	result = counts_to_json(counts);
 	json_object_set_new(result, "malformed_at", malformed);
 	json_object_set_new(result, "losses", json_integer(losses));
-	control_answer(call, 0, result);
+	control_answer(call, CONTROL_OK, result);
 }
 
 /* The queue to the disk is bounded, and what doesn't fit is dropped: a batch waits until there is
@@ -446,7 +445,7 @@ void control_recipients_import(struct control_call *call)
 	const json_t *addresses = json_object_get(call->request, "addresses");
 
 	if (!json_is_array(addresses) || json_array_size(addresses) > BATCH_MAX) {
-		control_fail(call, EXIT_USAGE, "an import takes up to %d addresses at a time",
+		control_fail(call, CONTROL_USAGE, "an import takes up to %d addresses at a time",
 			     BATCH_MAX);
 		return;
 	}
@@ -455,6 +454,6 @@ void control_recipients_import(struct control_call *call)
 	else if (loop_now_ms() - call->begun_ms < PATIENCE_MS)
 		control_later(call, LOOK_AGAIN_MS, control_recipients_import);
 	else
-		control_fail(call, EXIT_NO,
+		control_fail(call, CONTROL_NO,
 			     "the disk can't keep up, nothing more is taken: import again later");
 }

@@ -8,8 +8,6 @@
 #include "core/tag.h"
 #include "io/idna.h"
 
-#define EXIT_NO	    1
-#define EXIT_USAGE  2
 #define SECONDS_MAX (10LL * 365 * 86400) /* as the longest duration of the configuration */
 #define DATE_LENGTH 10			 /* of "2026-11-23" */
 
@@ -208,7 +206,7 @@ static void go_on(struct control_call *call)
 		return;
 	}
 	call->kept = NULL;
-	control_answer(call, 0, report);
+	control_answer(call, CONTROL_OK, report);
 }
 
 /* False after answering what is wrong. */
@@ -219,7 +217,8 @@ static bool span_of(struct control_call *call, int64_t *seconds)
 	*seconds = wanted != NULL ? json_integer_value(wanted) : REPORT_SPAN_DEFAULT;
 	if (*seconds >= 1 && *seconds <= SECONDS_MAX)
 		return true;
-	control_fail(call, EXIT_USAGE, "\"since_seconds\" is a number from 1 to %lld", SECONDS_MAX);
+	control_fail(call, CONTROL_USAGE, "\"since_seconds\" is a number from 1 to %lld",
+		     SECONDS_MAX);
 	return false;
 }
 
@@ -237,7 +236,7 @@ void control_report(struct control_call *call)
 	if (wanted[0] != '\0') {
 		if (!idna_domain_to_ascii(wanted, name, sizeof(name)) ||
 		    domains_find(settings->gate->domains, name) == NULL) {
-			control_fail(call, EXIT_NO, "%s is no domain of ours", wanted);
+			control_fail(call, CONTROL_NO, "%s is no domain of ours", wanted);
 			return;
 		}
 		request.domain = name;

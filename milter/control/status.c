@@ -11,8 +11,6 @@
 #include "config.h"
 #include "io/idna.h"
 
-#define EXIT_NO 1
-
 json_t *control_sets(unsigned sets)
 {
 	json_t *array = json_array();
@@ -280,11 +278,11 @@ static void status_of_one(struct control_call *call, const char *wanted)
 	if (domain != NULL) {
 		up = domain_state_is_up(domain_view_now(domain, NULL).state);
 		control_answer(
-			call, up ? 0 : EXIT_NO,
+			call, up ? CONTROL_OK : CONTROL_NO,
 			envelope(settings, config,
 				 json_pack("[o]", domain_to_json(settings, config, domain))));
 	} else {
-		control_fail(call, EXIT_NO,
+		control_fail(call, CONTROL_NO,
 			     "%s is no domain of ours: it is neither configured nor learned; those "
 			     "that are: backupmxctl status",
 			     wanted);
@@ -297,7 +295,7 @@ static void go_on(struct control_call *call)
 	size_t length;
 
 	if (status_text_step(call->status))
-		control_answer_text(call, 0, status_text_get(call->status, &length));
+		control_answer_text(call, CONTROL_OK, status_text_get(call->status, &length));
 	else
 		control_later(call, CONTROL_PAUSE_MS, go_on);
 }
@@ -316,5 +314,5 @@ void control_status(struct control_call *call)
 
 void control_version(struct control_call *call)
 {
-	control_answer(call, 0, json_pack("{s:s}", "version", PACKAGE_VERSION));
+	control_answer(call, CONTROL_OK, json_pack("{s:s}", "version", PACKAGE_VERSION));
 }
