@@ -26,12 +26,10 @@ typedef bool (*control_reload)(void *arg, bool force, struct config_errors *erro
 			       char *restart_keys, size_t size);
 
 struct control_settings {
-	struct loop *loop;
 	struct services *services;
 	struct gate *gate;
 	struct flush *flush;
 	struct history *history;
-	struct isolation_watch *isolation;
 	const char *path;
 	control_reload reload;
 	const char *(*http_problem)(void *reload_arg); /* web_problem() */

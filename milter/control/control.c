@@ -87,7 +87,7 @@ void control_later(struct control_call *call, int64_t milliseconds,
 		   void (*again)(struct control_call *call))
 {
 	call->again = again;
-	call->timer = loop_timer_new(call->control->settings.loop, run_again, call);
+	call->timer = loop_timer_new(call->control->settings.services->loop, run_again, call);
 	DL_APPEND(call->control->put_off, call);
 	loop_timer_start(call->timer, milliseconds);
 }
@@ -205,8 +205,8 @@ struct control *control_new(const struct control_settings *settings)
 	struct control *control = memory_alloc(sizeof(*control));
 
 	control->settings = *settings;
-	control->server =
-		line_server_new(settings->loop, settings->path, SOCKET_MODE, take_line, control);
+	control->server = line_server_new(settings->services->loop, settings->path, SOCKET_MODE,
+					  take_line, control);
 	if (control->server != NULL)
 		return control;
 	log_error("control: cannot listen on %s: %s", settings->path, strerror(errno));

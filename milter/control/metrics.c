@@ -349,7 +349,7 @@ static void add_process(struct metrics *metrics)
 	add_gauge(metrics, "store_bytes", "Size of the database.",
 		  (uint64_t)store_bytes(writer_store(settings->services->writer)));
 	add_gauge(metrics, "isolated", "1 while this host itself is cut off, else 0.",
-		  isolation_watch_is_on(settings->isolation));
+		  isolation_watch_is_on(settings->services->isolation));
 	add_gauge(metrics, "config_reload_success",
 		  "1 if the last reload was taken, or there was none; 0 if it was refused.",
 		  !atomic_load(&stats->reload_failed));

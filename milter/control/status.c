@@ -145,8 +145,9 @@ static json_t *host_to_json(const struct control_settings *settings, const struc
 {
 	const char *mode = config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce";
 
-	return json_pack("{s:b, s:s, s:s}", "isolated", isolation_watch_is_on(settings->isolation),
-			 "mode", mode, "version", PACKAGE_VERSION);
+	return json_pack("{s:b, s:s, s:s}", "isolated",
+			 isolation_watch_is_on(settings->services->isolation), "mode", mode,
+			 "version", PACKAGE_VERSION);
 }
 
 static json_t *envelope(const struct control_settings *settings, struct config *config,

@@ -410,12 +410,10 @@ static int start_doors(struct daemon *daemon)
 	struct filter_settings filter = { .socket = config->milter.socket,
 					  .socket_mode = (int)config->milter.socket_mode,
 					  .socket_group = config->milter.socket_group };
-	struct control_settings control = { .loop = daemon->services.loop,
-					    .services = &daemon->services,
+	struct control_settings control = { .services = &daemon->services,
 					    .gate = &daemon->gate,
 					    .flush = daemon->flush,
 					    .history = daemon->history,
-					    .isolation = daemon->services.isolation,
 					    .path = config->milter.control_socket,
 					    .reload = reload_by_control,
 					    .http_problem = http_problem,
