@@ -78,7 +78,6 @@ bool health_reason_reached(enum health_reason reason);
 
 const char *health_reason_name(enum health_reason reason);
 const char *health_state_name(enum health_state state);
-const char *health_level_name(enum health_level level);
 bool health_reason_parse(const char *word, enum health_reason *reason);
 bool health_state_parse(const char *word, enum health_state *state);
 

@@ -87,8 +87,6 @@ bool ctl_print_json(const struct ctl *ctl, const json_t *result);
  * CTL_EXIT_USAGE. */
 int ctl_misused(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* The same where nothing more can be said; `name` is the command's. */
-int ctl_wrong_usage(const struct ctl *ctl, const char *name);
 
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_metrics(struct ctl *ctl, int argc, char **argv);

@@ -124,18 +124,6 @@ const char *health_state_name(enum health_state state)
 	return state_names[state];
 }
 
-const char *health_level_name(enum health_level level)
-{
-	static const char *const names[] = {
-		[HEALTH_LEVEL_CONNECT] = "connect",
-		[HEALTH_LEVEL_BANNER] = "banner",
-		[HEALTH_LEVEL_EHLO] = "ehlo",
-		[HEALTH_LEVEL_STARTTLS] = "starttls",
-	};
-
-	return names[level];
-}
-
 bool health_reason_parse(const char *word, enum health_reason *reason)
 {
 	for (size_t i = 0; i < HEALTH_REASON_COUNT; i++) {

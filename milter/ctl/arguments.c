@@ -115,11 +115,6 @@ int ctl_misused(const struct ctl *ctl, const char *format, ...)
 	return ctl_fail(ctl, CTL_EXIT_USAGE, message);
 }
 
-int ctl_wrong_usage(const struct ctl *ctl, const char *name)
-{
-	return ctl_misused(ctl, "%s: these arguments can't be understood", name);
-}
-
 int ctl_unknown_command(const struct ctl *ctl, const struct ctl_command *table, const char *name)
 {
 	struct nearest nearest = { .word = name };
