@@ -74,6 +74,12 @@ void ctl_print_help(const struct ctl *ctl, const struct ctl_command *family,
  * that the daemon gave, and the result in *result (NULL after an error); json_decref() it. */
 int ctl_ask(const struct ctl *ctl, json_t *request, json_t **result);
 
+/* Asks page after page, each with the "after" of the one before, until there is no more; `request`
+ * without "after" is taken over. Returns the exit code of the last one; when that failed, those
+ * before were taken all the same. */
+typedef void (*ctl_page_taker)(void *arg, const json_t *page);
+int ctl_ask_pages(struct ctl *ctl, json_t *request, ctl_page_taker take, void *arg);
+
 /* Which socket that is; free() it. Put into ctl->socket_path it spares the next questions reading
  * the configuration. NULL, after saying so, when the file given by -c can't be read. */
 char *ctl_socket_path(const struct ctl *ctl);

@@ -246,6 +246,31 @@ out:
 	return code;
 }
 
+int ctl_ask_pages(struct ctl *ctl, json_t *request, ctl_page_taker take, void *arg)
+{
+	char *path = ctl_socket_path(ctl);
+	json_t *page, *after;
+	bool more = path != NULL;
+	int code = more ? CTL_EXIT_OK : CTL_EXIT_USAGE;
+
+	ctl->socket_path = path;
+	while (more) {
+		code = ctl_ask(ctl, json_incref(request), &page);
+		if (page == NULL)
+			break;
+		take(arg, page);
+		after = json_object_get(page, "after");
+		more = json_is_string(after);
+		if (more)
+			json_object_set(request, "after", after);
+		json_decref(page);
+	}
+	ctl->socket_path = NULL;
+	free(path);
+	json_decref(request);
+	return code;
+}
+
 bool ctl_print_json(const struct ctl *ctl, const json_t *result)
 {
 	if (!ctl->json)

@@ -60,35 +60,6 @@ int ctl_recipients_show(struct ctl *ctl, int argc, char **argv)
 
 /* ---- pages ---- */
 
-/* Asks page after page until there is no more; `request` without "after" is taken over. */
-typedef void (*page_taker)(void *arg, const json_t *page);
-
-static int ask_pages(struct ctl *ctl, json_t *request, page_taker take, void *arg)
-{
-	char *path = ctl_socket_path(ctl);
-	json_t *page, *after;
-	bool more = path != NULL;
-	int code = more ? CTL_EXIT_OK : CTL_EXIT_USAGE;
-
-	ctl->socket_path = path;
-	while (more) {
-		code = ctl_ask(ctl, json_incref(request), &page);
-		more = page != NULL;
-		if (page == NULL)
-			break;
-		take(arg, page);
-		after = json_object_get(page, "after");
-		more = json_is_string(after);
-		if (more)
-			json_object_set(request, "after", after);
-		json_decref(page);
-	}
-	ctl->socket_path = NULL;
-	free(path);
-	json_decref(request);
-	return code;
-}
-
 struct listing {
 	const struct ctl *ctl;
 	struct terminal terminal;
@@ -171,11 +142,11 @@ int ctl_recipients_list(struct ctl *ctl, int argc, char **argv)
 				   status);
 	listing_init(&listing, ctl);
 	return end_listing(&listing,
-			   ask_pages(ctl,
-				     json_pack("{s:s, s:s, s:s}", "command", "recipients-list",
-					       "domain", argc > 1 ? argv[1] : "", "status",
-					       status != NULL ? status : ""),
-				     list_page, &listing));
+			   ctl_ask_pages(ctl,
+					 json_pack("{s:s, s:s, s:s}", "command", "recipients-list",
+						   "domain", argc > 1 ? argv[1] : "", "status",
+						   status != NULL ? status : ""),
+					 list_page, &listing));
 }
 
 /* ---- export ---- */
@@ -206,10 +177,10 @@ int ctl_recipients_export(struct ctl *ctl, int argc, char **argv)
 
 	listing_init(&listing, ctl);
 	return end_listing(&listing,
-			   ask_pages(ctl,
-				     json_pack("{s:s, s:s, s:b}", "command", "recipients-list",
-					       "domain", argc == 2 ? argv[1] : "", "export", 1),
-				     export_page, &listing));
+			   ctl_ask_pages(ctl,
+					 json_pack("{s:s, s:s, s:b}", "command", "recipients-list",
+						   "domain", argc == 2 ? argv[1] : "", "export", 1),
+					 export_page, &listing));
 }
 
 /* ---- forget ---- */
@@ -234,7 +205,7 @@ int ctl_recipients_forget(struct ctl *ctl, int argc, char **argv)
 	int code;
 
 	(void)argc;
-	code = ask_pages(
+	code = ctl_ask_pages(
 		ctl, json_pack("{s:s, s:s}", "command", "recipients-forget", "recipient", argv[1]),
 		forget_page, &forgetting);
 	if (!forgetting.answered || code > CTL_EXIT_NO)

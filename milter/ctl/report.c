@@ -14,20 +14,8 @@ struct options {
 
 /* ---- asking ---- */
 
-static int ask_page(const struct ctl *ctl, const struct options *options, const char *after,
-		    json_t **page)
-{
-	json_t *request = json_pack("{s:s, s:s}", "command", "report", "after", after);
-
-	if (options->domain != NULL)
-		json_object_set_new(request, "domain", json_string(options->domain));
-	if (options->since > 0)
-		json_object_set_new(request, "since_seconds", json_integer(options->since));
-	return ctl_ask(ctl, request, page);
-}
-
 /* The totals of the pages together. */
-static void merge_page(json_t *report, json_t *page)
+static void merge_page(json_t *report, const json_t *page)
 {
 	json_t *totals = json_object_get(report, "totals");
 	const json_t *more = json_object_get(page, "totals");
@@ -59,27 +47,40 @@ static void total_availability(json_t *report)
 				    json_real((double)(int64_t)(up / all * 1e6) / 1e6));
 }
 
-/* All pages as one report. */
-static int ask(const struct ctl *ctl, const struct options *options, json_t **report)
+struct pages {
+	json_t *report; /* of all that have come; NULL: none has */
+	bool several;
+};
+
+static void take_page(void *arg, const json_t *page)
 {
-	int code = ask_page(ctl, options, "", report);
-	bool paged = false;
+	struct pages *pages = arg;
 
-	while (*report != NULL && json_is_string(json_object_get(*report, "after"))) {
-		json_t *page;
-
-		code = ask_page(ctl, options, ctl_string(*report, "after"), &page);
-		if (page == NULL) {
-			json_decref(*report);
-			*report = NULL;
-			return code;
-		}
-		merge_page(*report, page);
-		json_decref(page);
-		paged = true;
+	if (pages->report == NULL) {
+		pages->report = json_deep_copy(page);
+		return;
 	}
-	if (paged)
-		total_availability(*report);
+	merge_page(pages->report, page);
+	pages->several = true;
+}
+
+/* All pages as one report; one that breaks off is none. */
+static int ask(struct ctl *ctl, const struct options *options, json_t **report)
+{
+	struct pages pages = { .report = NULL };
+	json_t *request = json_pack("{s:s, s:s*}", "command", "report", "domain", options->domain);
+	int code;
+
+	if (options->since > 0)
+		json_object_set_new(request, "since_seconds", json_integer(options->since));
+	code = ctl_ask_pages(ctl, request, take_page, &pages);
+	if (pages.report != NULL && json_is_string(json_object_get(pages.report, "after"))) {
+		json_decref(pages.report);
+		pages.report = NULL;
+	}
+	if (pages.several && pages.report != NULL)
+		total_availability(pages.report);
+	*report = pages.report;
 	return code;
 }
 
