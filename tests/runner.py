@@ -36,8 +36,9 @@ The unit tier runs on all of them, daemon on gcc, asan and tsan, e2e on gcc and 
   --no-install    the Debian packages are there already
   --help          this text
 
-A module of daemon or e2e that failed beside others is run once more, alone; if it passes then, it is
-named as FLAKY. Logs are in build/logs. The exit status is 0 when nothing failed; the last line counts.
+A module of daemon or e2e that failed beside others is run once more, alone; if it passes then, it
+is named as FLAKY. Logs are in build/logs. The exit status is 0 when nothing failed; the last line
+counts.
 """
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
@@ -269,9 +270,9 @@ class Runner:
             print("\n".join(f"    {line}" for line in lines[-30:]))
 
     def again_alone(self):
-        """A module of the slow tiers that failed beside others gets a second chance on a quiet machine:
-        its clocks are real. It is named as flaky all the same. What a sanitizer reported has nothing to
-        do with load, and stays."""
+        """A module of the slow tiers that failed beside others gets a second chance on a quiet
+        machine: its clocks are real. It is named as flaky all the same. What a sanitizer reported
+        has nothing to do with load, and stays."""
         for job in [job for job in self.done.values() if job.failed and job.status != -1]:
             if job.name.split()[0] not in ("daemon", "e2e"):
                 continue

@@ -35,8 +35,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A sanitizer and libfaketime can't both come first in a process, and what LMDB makes of garbage
-    is a report: such tests are for the other builds, all of which run in the same tests/run."""
+    """A sanitizer and libfaketime can't both come first in a process, and what LMDB makes of
+    garbage is a report: such tests are for the other builds, all of which run in the same
+    tests/run."""
     if not os.access(program("backupmx-milter"), os.X_OK) or not is_sanitized():
         return
     left_out = [item for item in items if "fast_daemon" in item.fixturenames

@@ -82,7 +82,8 @@ def says(tmp_path):
         (tmp_path / "errors").write_text(errors)
         fake = tmp_path / "backupmxctl"
         fake.write_text('#!/bin/sh\necho "$@" >"%s/asked"\ncat "%s/errors" >&2\nsleep %s\n'
-                        'cat "%s/answer"\nexit %d\n' % (tmp_path, tmp_path, seconds, tmp_path, code))
+                        'cat "%s/answer"\nexit %d\n' % (
+                             tmp_path, tmp_path, seconds, tmp_path, code))
         fake.chmod(0o755)
         return Answer(run("-x", str(fake), *arguments))
     return ask

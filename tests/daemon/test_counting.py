@@ -15,11 +15,13 @@ CLIENTS = ["192.0.2.%d" % number for number in range(1, 4)] + ["203.0.113.9"]   
 
 
 def recipients(count, seed):
-    """Known, refused and unknown ones of domains in each state, of strangers' domains, and garbage."""
+    """Known, refused and unknown ones of domains in each state, of strangers' domains, and
+    garbage."""
     pick = random.Random(seed)
     out = []
     for number in range(count):
-        domain = pick.choice(["up.test", "down.test", "policy.test", "foreign%d.test" % (number % 9)])
+        domain = pick.choice(["up.test", "down.test", "policy.test",
+                              "foreign%d.test" % (number % 9)])
         local = pick.choice(["alice", "nobody", "x%d" % pick.randrange(count), "odd\"\x7f"])
         out.append("<%s@%s>" % (local, domain))
     return out

@@ -288,7 +288,8 @@ def test_a_flush_waits_for_a_canary(lab):
 
 
 def test_sick(lab):
-    """Forced down, mail is taken: that is the operator's will. Forced up, senders are sent there."""
+    """Forced down, mail is taken: that is the operator's will. Forced up, senders are sent
+    there."""
     world = World(lab, "force.test", {"probe": {"canary_interval": "2s"}})
     world.daemon.learn("bob@force.test", "carol@force.test")
     world.primary.script.recipients = {}

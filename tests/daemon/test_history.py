@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The history of the domains (DESIGN section 3): what becomes of an outage over restarts and crashes,
-# and in which this host was isolated.
+# The history of the domains (DESIGN section 3): what becomes of an outage over restarts and
+# crashes, and in which this host was isolated.
 
 import time
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The history by the calendar: days, jumps of the wall clock, and the coverage of the memory, which is
-# of thirty days.
+# The history by the calendar: days, jumps of the wall clock, and the coverage of the memory,
+# which is of thirty days.
 
 import os
 import time

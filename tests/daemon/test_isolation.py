@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# This host's own uplink is gone: all endpoints and all references fail together. States stay as they
-# were, one line says so, and what answers first ends it. With a reference that answers an outage is
-# found as always; without references nothing is different.
+# This host's own uplink is gone: all endpoints and all references fail together. States stay as
+# they were, one line says so, and what answers first ends it. With a reference that answers an
+# outage is found as always; without references nothing is different.
 
 import re
 import time
@@ -337,7 +337,8 @@ def test_restart_while_isolated(lab, reference, crash):
 def test_a_stop_while_something_is_held(lab, reference):
     """(The sanitizers look at what is left.)"""
     one, two = lab.primary("one.test"), lab.primary("two.test")
-    daemon = lab.daemon(watching(reference, connect_timeout="20s"), domains=["one.test", "two.test"])
+    daemon = lab.daemon(watching(reference, connect_timeout="20s"),
+                        domains=["one.test", "two.test"])
     daemon.wait_for_state("one.test", "up")
     daemon.wait_for_state("two.test", "up")
     mark = daemon.mark()

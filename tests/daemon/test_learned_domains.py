@@ -227,8 +227,8 @@ def test_the_first_recipient_waits_for_dns_and_probe(lab):
 
 
 def test_no_time_to_wait(lab):
-    """DNS is slower than callout_wait: nothing is said, and the next one finds it learned. (A wait of
-    less than two seconds would be none that is remembered.)"""
+    """DNS is slower than callout_wait: nothing is said, and the next one finds it learned. (A wait
+    of less than two seconds would be none that is remembered.)"""
     lab.primary("slow.test")
     lab.dns.delay("slow.test", 3.5)
     daemon = lab.daemon({"recipients": {"callout_wait": "3s"}, "dns": {"timeout": "5s"}})

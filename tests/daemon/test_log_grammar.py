@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The log's grammar, etc/log-lines.md, and the rules for logcheck, etc/logcheck. That each line of each
-# test keeps to the grammar is seen to where daemons stop (peers/daemon.py); here are the grammar's own
-# teeth, its examples, and what logcheck leaves of the log of an outage.
+# The log's grammar, etc/log-lines.md, and the rules for logcheck, etc/logcheck. That each line of
+# each test keeps to the grammar is seen to where daemons stop (peers/daemon.py); here are the
+# grammar's own teeth, its examples, and what logcheck leaves of the log of an outage.
 
 import os
 import re
@@ -13,9 +13,9 @@ import pytest
 from peers import loglines
 from peers.daemon import TOP
 
-DECISION = ("NOQUEUE: action=defer code=451 xcode=4.3.2 reason=primary-up row=10 client=[192.0.2.7] "
-            "from=<a@b.test> to=<u@example.test> domain=example.test state=up recipient=unknown "
-            "mode=enforce id=k3f9x2aa")
+DECISION = ("NOQUEUE: action=defer code=451 xcode=4.3.2 reason=primary-up row=10 "
+            "client=[192.0.2.7] from=<a@b.test> to=<u@example.test> domain=example.test state=up "
+            "recipient=unknown mode=enforce id=k3f9x2aa")
 # Those that DESIGN section 7 gives, to the letter.
 GIVEN = [
     DECISION,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The log under attack (DESIGN section 7): however many recipients are deferred, the lines are bounded,
-# what has no line is counted, and of accepts and rejects each has its line.
+# The log under attack (DESIGN section 7): however many recipients are deferred, the lines are
+# bounded, what has no line is counted, and of accepts and rejects each has its line.
 
 import collections
 import re
@@ -107,7 +107,8 @@ def test_many_networks(attacked):
 
 
 def test_the_count_comes_by_itself(lab, fast_daemon):
-    """The next line tells what had none; when nobody comes again, a minute later the log has it all."""
+    """The next line tells what had none; when nobody comes again, a minute later the log has it
+    all."""
     lab.primary("up.test", recipients={})
     daemon = fast_daemon(20, {"recipients": {"callout": False}}, domains=["up.test"])
     daemon.wait_for_state("up.test", "up", 20)

@@ -48,7 +48,8 @@ class Host:
 
 
 def test_nothing_configured(lab):
-    """All families are there before anything has happened, with their words; promtool is content."""
+    """All families are there before anything has happened, with their words; promtool is
+    content."""
     daemon = lab.daemon()
     metrics = Metrics(daemon.ctl("metrics")[1])
     assert promtool_check(metrics.text) == ""
@@ -58,7 +59,8 @@ def test_nothing_configured(lab):
     assert set(metrics.series("recipients_entries")) == {"valid", "invalid", "catch-all"}
     assert set(metrics.series("recipient_lookups_total")) == \
         {"valid", "invalid", "catch-all", "unknown", "failed"}
-    assert set(metrics.series("callouts_total")) == {"valid", "invalid", "catch-all", "later", "none"}
+    assert set(metrics.series("callouts_total")) == {"valid", "invalid", "catch-all", "later",
+                                                     "none"}
     assert set(metrics.series("flushes_total")) == {"ok", "refused", "failed"}
     assert metrics.decisions() == {}
     assert metrics.value("config_reload_success") == 1
@@ -200,8 +202,9 @@ def test_domain_that_is_none_of_our_business(lab):
 
 
 HOSTILE = [
-    'a"b.test', "a\\b.test", "a\nb.test", "{x=\"y\"}", "<script>alert(1)</script>.test", "\xe9.test",
-    "xn--.test", "\U0001f4a9.test", "a" * 63 + ".test", ".".join(["a" * 60] * 4), "a..b", "%n%n.test",
+    'a"b.test', "a\\b.test", "a\nb.test", "{x=\"y\"}", "<script>alert(1)</script>.test",
+    "\xe9.test", "xn--.test", "\U0001f4a9.test", "a" * 63 + ".test", ".".join(["a" * 60] * 4),
+    "a..b", "%n%n.test",
 ]
 
 

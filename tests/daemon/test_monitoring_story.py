@@ -101,7 +101,8 @@ def series_of(chapters):
 
 
 def alerts_fired(chapters, expected, folder):
-    """promtool's complaints if others fire than `expected`: {minute: [(alert, its labels), ...]}."""
+    """promtool's complaints if others fire than `expected`: {minute: [(alert, its labels),
+        ...]}."""
     def sample(alert, labels):
         text = ",".join('%s="%s"' % item for item in sorted(labels.items()))
         return {"labels": '{alertname="%s"%s}' % (alert, "," + text if text else ""), "value": 1}

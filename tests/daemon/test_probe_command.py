@@ -56,7 +56,8 @@ def test_a_dialogue(world):
     assert steps[:4] == [
         ("connect", "to %s from [%s]" % (server.endpoint, source)), ("connect", "connected"),
         ("received", "220 mx1.probe.test ESMTP"), ("sent", "EHLO mx2.example.net")]
-    assert steps[4] == ("received", "250-mx1.probe.test") and ("received", "250-PIPELINING") in steps
+    assert steps[4] == ("received", "250-mx1.probe.test")
+    assert ("received", "250-PIPELINING") in steps
     assert steps[-3:] == [("sent", "QUIT"), ("received", "221 2.0.0 bye"), ("closed", "after QUIT")]
     times = [step["ms"] for step in endpoint["steps"]]
     assert times == sorted(times) and 0 <= times[0] <= endpoint["ms"] <= times[-1]
@@ -218,7 +219,8 @@ def test_what_it_does_not_take(lab):
     daemon.wait_for_state("lost.test", "down")
     for arguments, code, says in (
             ([], USAGE, "usage"), (["a.test", "b.test"], USAGE, "usage"),
-            (["foreign.test"], NO, "no domain of ours"), (["not a domain"], NO, "no domain of ours"),
+            (["foreign.test"], NO, "no domain of ours"),
+            (["not a domain"], NO, "no domain of ours"),
             (["alone.test"], NO, "not-backup"), (["lost.test"], NO, "no address of a primary")):
         got, out, parsed = daemon.ctl("--json", "probe", *arguments)
         assert got == code and says in parsed["error"], out

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# `backupmxctl report` (DESIGN section 8): what it says of an outage in JSON, CSV and text, outages of
-# several kinds, and many domains.
+# `backupmxctl report` (DESIGN section 8): what it says of an outage in JSON, CSV and text,
+# outages of several kinds, and many domains.
 
 import csv
 import io

@@ -264,7 +264,8 @@ def test_explain_in_words_of_other_policies(lab):
 
 
 @pytest.mark.parametrize("word,wrong", [
-    ("garbage", "has no domain"), ("<>", "is no recipient"), ("@", ""), ("x" * 70 + "@foreign.test", "is no mail address"),
+    ("garbage", "has no domain"), ("<>", "is no recipient"), ("@", ""),
+    ("x" * 70 + "@foreign.test", "is no mail address"),
     ("a@-bad-.test", "has no valid domain"), ("a@b@", ""),
 ])
 def test_explain_of_what_is_no_address(daemon, word, wrong):

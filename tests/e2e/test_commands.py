@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The operator's commands with a real MTA: postqueue(1) in place of ETRN, and the example script that
-# mails notices, by sendmail(8), to somebody elsewhere. The daemon is an ordinary user.
+# The operator's commands with a real MTA: postqueue(1) in place of ETRN, and the example script
+# that mails notices, by sendmail(8), to somebody elsewhere. The daemon is an ordinary user.
 
 import os
 import pathlib
@@ -42,7 +42,8 @@ def test_mail_and_notices_over_an_outage(lab):
         mark = lab.milter.mark()
 
     lab.milter.wait_for_health("example.test", "up", mark)
-    lab.milter.wait_for_log(r"flush: domain=example\.test method=command status=0 mails=1$", 5, mark)
+    lab.milter.wait_for_log(r"flush: domain=example\.test method=command status=0 mails=1$", 5,
+                            mark)
     eventually(lambda: lab.primary.deliveries("alice@example.test", "mail-of-the-command"), 5,
                lambda: "it is delivered at once\n" + lab.backup.queue_listing())
     delivered_once(lab, "alice@example.test", "mail-of-the-command")
@@ -73,5 +74,5 @@ def test_flush_by_hand(lab):
     done = lab.milter.ctl_process("flush", "example.test")
     lab.backup.reconfigure(fast_flush_domains="$relay_domains")
     assert done.returncode == 1
-    assert done.stdout == ('example.test: the command ended with status 69: postqueue: fatal: Flush '
-                           'service is not configured for destination "example.test"\n')
+    assert done.stdout == ('example.test: the command ended with status 69: postqueue: fatal: '
+                           'Flush service is not configured for destination "example.test"\n')

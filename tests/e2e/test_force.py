@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# An operator works on the primary and says so first: forced down, mail is taken and tagged; when the
-# primary is back and the operator has said so, the real queue is flushed at once, each message
-# arrives once, and nothing has bounced. Before that, a look at the dialogue with the real primary.
+# An operator works on the primary and says so first: forced down, mail is taken and tagged; when
+# the primary is back and the operator has said so, the real queue is flushed at once, each
+# message arrives once, and nothing has bounced. Before that, a look at the dialogue with the real
+# primary.
 
 import time
 

@@ -58,5 +58,6 @@ def test_the_report_agrees_with_the_lab(lab, figure):
     # other domains live on that primary, too; nobody wrote to them
     totals = report(lab.milter)["totals"]
     assert (totals["mails_taken"], totals["mails_flushed"]) == (MAILS, MAILS)
-    figure("report", f"outage {told['duration_seconds']} s, detected in {told['detect_seconds']} s, "
+    figure("report", f"outage {told['duration_seconds']} s, "
+           f"detected in {told['detect_seconds']} s, "
            f"longest delay {told['longest_delay_seconds']} s")

@@ -5,8 +5,8 @@
 # the top of the source tree.
 #
 # Every stop looks for reports of the sanitizers, on stderr and in the files that a `log_path` of
-# the sanitizers' options names; a report fails the test, whatever else the daemon did right. And every
-# line of its log must be one that etc/log-lines.md knows.
+# the sanitizers' options names; a report fails the test, whatever else the daemon did right. And
+# every line of its log must be one that etc/log-lines.md knows.
 
 import atexit
 import contextlib
@@ -440,8 +440,8 @@ class Daemon:
 
     def learn(self, *addresses, client="198.51.100.77"):
         """Name recipients as a stranger's mail would while the primary is up, until they are
-        known: the milter asks for them in the background. A stranger comes again, too: who names them
-        before the first probe is through causes no question."""
+        known: the milter asks for them in the background. A stranger comes again, too: who names
+        them before the first probe is through causes no question."""
         named = {}
 
         def known(address):

@@ -40,8 +40,8 @@ def read_replies(sock, count, rest):
 
 
 def flood(daemon, recipients, client="192.0.2.7", senders=1000):
-    """Names the recipients (a list) in one connection; a new sender after each thousand. Returns how
-    often which answer came: by code, or "continue"."""
+    """Names the recipients (a list) in one connection; a new sender after each thousand. Returns
+    how often which answer came: by code, or "continue"."""
     kinds = collections.Counter()
     rest = bytearray()
     with daemon.milter().connect(client=client, name=None) as session:

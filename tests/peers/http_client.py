@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Requests to the daemon's HTTP listener, byte by byte where need be, and the metrics it answers with.
+# Requests to the daemon's HTTP listener, byte by byte where need be, and the metrics it answers
+# with.
 
 import re
 import socket
@@ -25,8 +26,8 @@ class Answer:
 
 
 def exchange(address, request, timeout=60.0, is_all=False):
-    """Sends bytes as they are and reads until the server closes; with `is_all` the server hears that
-    nothing will come behind them."""
+    """Sends bytes as they are and reads until the server closes; with `is_all` the server
+    hears that nothing will come behind them."""
     with socket.create_connection(address, timeout=timeout) as sock:
         try:
             sock.sendall(request)
@@ -62,7 +63,8 @@ LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\.)*)"')
 
 
 class Metrics:
-    """Prometheus text, read strictly: each line but comments is a sample, each series stands once."""
+    """Prometheus text, read strictly: each line but comments is a sample, each series stands
+    once."""
 
     def __init__(self, text):
         self.text = text
@@ -73,7 +75,8 @@ class Metrics:
                 continue
             found = SAMPLE.fullmatch(line)
             assert found, "no sample: %r" % line
-            labels = frozenset((name, re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), value))
+            labels = frozenset((name, re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]),
+                                             value))
                                for name, value in LABEL.findall(found.group(2) or ""))
             key = (found.group(1).removeprefix("backupmx_"), labels)
             assert key not in self.samples, "twice: %r" % line
@@ -114,7 +117,8 @@ def promtool_check(text):
 
 
 def drip(sock, data, pause, until):
-    """Sends byte by byte until `until` (time.monotonic()); True when the server has closed before."""
+    """Sends byte by byte until `until` (time.monotonic()); True when the server has closed
+    before."""
     sock.settimeout(pause)
     for byte in data:
         if time.monotonic() > until:
