@@ -4,7 +4,8 @@
  *
  * Bounded: connections, the size of a request, and the times in which it must have come and its
  * answer must have gone, however slowly somebody writes or reads. A connection serves one request.
- * What can't be read and what is too large is refused in here; all else comes to the handler.
+ * What can't be read and what is too large is refused in here; all else comes to the handler, one
+ * request in a turn of the loop, for the loop has more to do.
  */
 #ifndef BACKUPMX_IO_HTTP_H
 #define BACKUPMX_IO_HTTP_H
@@ -30,7 +31,8 @@ typedef void (*http_handler)(void *arg, struct http_request *request);
 /* NULL with errno set when that can't be listened on. */
 struct http_server *http_server_new(struct loop *loop, const struct ip_port *address,
 				    http_handler handler, void *arg);
-/* Closes all connections. All requests must have been answered. NULL is fine. */
+/* Closes all connections. All requests that the handler got must have been answered. NULL is fine.
+ */
 void http_server_free(struct http_server *server);
 
 /* The path as sent, without the query; "" when there is none. Foreign bytes. */

@@ -44,11 +44,14 @@ struct http_server {
 	struct evconnlistener *listener;
 	struct connection *connections;
 	unsigned connection_count;
+	struct http_request *queue; /* not given to the handler yet */
+	struct loop_timer *turn;
 	http_handler handler;
 	void *arg;
 };
 
 struct http_request {
+	struct http_request *prev, *next; /* in `queue` */
 	struct http_server *server;
 	struct evhttp_request *request;
 	char *path; /* of an absolute target, too */
@@ -129,6 +132,24 @@ static struct connection *connection_of(const struct http_request *request)
 	return connection;
 }
 
+static void request_free(struct http_request *request)
+{
+	free(request->path);
+	free(request);
+}
+
+/* Many answers in one turn would be one long turn. */
+static void hand_over_next(void *arg)
+{
+	struct http_server *server = arg;
+	struct http_request *request = server->queue;
+
+	DL_DELETE(server->queue, request);
+	if (server->queue != NULL)
+		loop_timer_start(server->turn, 0);
+	server->handler(server->arg, request);
+}
+
 static void take_request(struct evhttp_request *request, void *arg)
 {
 	struct http_server *server = arg;
@@ -139,7 +160,8 @@ static void take_request(struct evhttp_request *request, void *arg)
 	taken->request = request;
 	taken->path = memory_string(path != NULL ? path : "");
 	loop_timer_stop(connection_of(taken)->deadline); /* how long we take is not its fault */
-	server->handler(server->arg, taken);
+	DL_APPEND(server->queue, taken);
+	loop_timer_start(server->turn, 0);
 }
 
 const char *http_request_path(const struct http_request *request)
@@ -206,8 +228,7 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
 	loop_timer_start(connection_of(request)->deadline, HTTP_SECONDS_MAX * 1000);
 	evhttp_send_reply(request->request, reply->status, reason_of(reply->status), body);
 	evbuffer_free(body);
-	free(request->path);
-	free(request);
+	request_free(request);
 }
 
 /* ---- start and stop ---- */
@@ -260,6 +281,7 @@ struct http_server *http_server_new(struct loop *loop, const struct ip_port *add
 	server->loop = loop;
 	server->handler = handler;
 	server->arg = arg;
+	server->turn = loop_timer_new(loop, hand_over_next, server);
 	server->evhttp = evhttp_new(loop_base(loop));
 	assert(server->evhttp != NULL);
 	evhttp_configure(server);
@@ -274,9 +296,15 @@ struct http_server *http_server_new(struct loop *loop, const struct ip_port *add
 void http_server_free(struct http_server *server)
 {
 	struct connection *connection, *next;
+	struct http_request *request, *later;
 
 	if (server == NULL)
 		return;
+	DL_FOREACH_SAFE(server->queue, request, later) {
+		DL_DELETE(server->queue, request);
+		request_free(request);
+	}
+	loop_timer_free(server->turn);
 	/* one that isn't found yet is freed when it would have been */
 	DL_FOREACH_SAFE(server->connections, connection, next) {
 		bool found = connection->evcon != NULL;

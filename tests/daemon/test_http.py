@@ -6,6 +6,7 @@
 import contextlib
 import json
 import re
+import signal
 import socket
 import time
 
@@ -209,6 +210,38 @@ def test_connections_are_bounded(world):
         for sock in held:
             sock.close()
     assert get(address, "/healthz").status == 200
+
+
+def test_many_requests_hold_nobody_up(lab):
+    """The loop has more to do than pages: thirty of them, asked for at once, and one question
+    behind them that is answered first. Else probes would be late, and count for nothing."""
+    names = ["one%d.test" % n for n in range(60)]
+    lab.primary(names[0])
+    for name in names[1:]:
+        lab.dns.mx(name, (10, "mx1." + names[0]), (20, "mx2.example.net"))
+    port = free_port()
+    daemon = lab.daemon({"http": {"listen": "127.0.0.1:%d" % port}}, domains=names)
+    daemon.wait_for_state(names[-1], "up")
+
+    def share_waited():
+        with contextlib.ExitStack() as stack:
+            daemon.process.send_signal(signal.SIGSTOP)
+            clients = []
+            for _ in range(30):
+                clients.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
+                clients[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            control = stack.enter_context(socket.socket(socket.AF_UNIX))
+            control.connect(daemon.control_socket)
+            control.sendall(b'{"command":"version"}\n')
+            began = time.monotonic()
+            daemon.process.send_signal(signal.SIGCONT)
+            assert control.recv(1000)
+            waited = time.monotonic() - began
+            assert all(read_all(client).startswith(b"HTTP/1.1 200 OK") for client in clients)
+            return waited / (time.monotonic() - began)
+
+    shares = [share_waited() for _ in range(3)]
+    assert min(shares) < 0.33, shares
 
 
 def test_slow_request(world):
