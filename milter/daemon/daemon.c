@@ -207,6 +207,9 @@ static void apply(struct daemon *daemon, struct config *fresh, bool force)
 	struct config *old = daemon->config;
 	bool new_dns = !same_dns(old, fresh);
 
+	/* what was left out so far is told at the level at which it would have been a line */
+	if (old->log.level != fresh->log.level)
+		defer_log_tell(daemon->gate.defers);
 	daemon->config = fresh;
 	use_log_settings(daemon);
 	if (new_dns)

@@ -87,6 +87,18 @@ def test_one_network_guesses_names(attacked, mode):
                and line["reason"] == "primary-up" for line in summaries)
 
 
+def test_a_level_that_tells_less(attacked):
+    """What was left out until then is told, and nothing more."""
+    daemon = attacked()
+    mark = daemon.mark()
+    attack(daemon, ["<guess%d@up.test>" % i for i in range(300)])
+    daemon.change_ini({"log": {"level": "warning"}})
+    assert daemon.ctl("reload")[0] == 0
+    attack(daemon, ["<guess%d@up.test>" % i for i in range(300)])
+    daemon.stop()
+    assert Counts(daemon, mark).deferred == 300
+
+
 def test_many_networks(attacked):
     daemon = attacked()
     mark = daemon.mark()
