@@ -33,6 +33,7 @@ static bool read_state(const char *word, enum domain_state *state)
 /* False after answering what is wrong. */
 static bool read_order(struct control_call *call, struct order *order)
 {
+	const json_t *given = json_object_get(call->request, "for");
 	const char *duration = control_string(call, "for", "");
 	const char *state = control_string(call, "state", "");
 	const char *domain = control_string(call, "domain", "");
@@ -43,6 +44,8 @@ static bool read_order(struct control_call *call, struct order *order)
 	else if (!read_state(state, &order->state))
 		control_fail(call, CONTROL_USAGE, "force takes up, down or auto, not \"%s\"",
 			     state);
+	else if (given != NULL && !json_is_string(given)) /* or it would be an hour */
+		control_fail(call, CONTROL_USAGE, "\"for\" is a string, such as \"90s\" or \"2h\"");
 	else if (duration[0] != '\0' && order->state == DOMAIN_NOT_OURS)
 		control_fail(call, CONTROL_USAGE,
 			     "auto has no time limit: leave --for away, or force up or down");

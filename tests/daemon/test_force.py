@@ -4,8 +4,10 @@
 # for a limited time, everywhere a state counts, and nothing else: not the MX records, not the
 # endpoints, not what the history sees. What was taken meanwhile is flushed when it ends.
 
+import json
 import os
 import re
+import socket
 import time
 
 import pytest
@@ -173,6 +175,16 @@ def test_what_it_does_not_take(refusing, arguments, code, says):
     assert got == code and says in parsed["error"], parsed
     assert refusing.status("force.test")["forced_until"] is None
     refusing.no_log("force:", mark)
+
+
+def test_a_duration_that_is_no_string(refusing):
+    """A client of its own may send sixty; it is not to mean an hour."""
+    with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as answers:
+        sock.connect(refusing.control_socket)
+        sock.sendall(b'{"command":"force","domain":"force.test","state":"down","for":60}\n')
+        answer = json.loads(answers.readline())
+    assert answer["exit"] == USAGE and '"for" is a string' in answer["error"]
+    assert refusing.status("force.test")["forced_until"] is None
 
 
 @pytest.fixture(scope="module")
