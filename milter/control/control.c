@@ -22,27 +22,30 @@ struct control {
 	struct control_settings settings;
 	struct line_server *server;
 	struct control_call *put_off;
+	bool busy; /* one of them has run in this turn of the loop */
+	struct loop_timer *turn;
 	struct probe_run *probes;
 };
 
 static const struct command {
 	const char *name;
 	bool changes; /* for root and the daemon's own user only */
+	bool is_long; /* takes milliseconds, or more */
 	void (*run)(struct control_call *call);
 } commands[] = {
-	{ "status", false, control_status },
-	{ "metrics", false, control_metrics },
-	{ "explain", false, control_explain },
-	{ "report", false, control_report },
-	{ "reload", true, control_reload_now },
-	{ "flush", true, control_flush },
-	{ "force", true, control_force },
-	{ "probe", true, control_probe },
-	{ "version", false, control_version },
-	{ "recipients-show", false, control_recipients_show },
-	{ "recipients-list", false, control_recipients_list },
-	{ "recipients-import", true, control_recipients_import },
-	{ "recipients-forget", true, control_recipients_forget },
+	{ "status", false, true, control_status },
+	{ "metrics", false, true, control_metrics },
+	{ "explain", false, false, control_explain },
+	{ "report", false, true, control_report },
+	{ "reload", true, false, control_reload_now },
+	{ "flush", true, false, control_flush },
+	{ "force", true, false, control_force },
+	{ "probe", true, false, control_probe },
+	{ "version", false, false, control_version },
+	{ "recipients-show", false, false, control_recipients_show },
+	{ "recipients-list", false, true, control_recipients_list },
+	{ "recipients-import", true, false, control_recipients_import },
+	{ "recipients-forget", true, false, control_recipients_forget },
 };
 
 const struct control_settings *control_settings_of(const struct control_call *call)
@@ -73,10 +76,25 @@ static void send_envelope(struct control_call *call, json_t *envelope)
 	free(text);
 }
 
+static void turn_over(void *arg)
+{
+	struct control *control = arg;
+
+	control->busy = false;
+}
+
+/* One in a turn of the loop, however many clients ask: the loop has more to do. */
 static void run_again(void *arg)
 {
 	struct control_call *call = arg;
+	struct control *control = call->control;
 
+	if (control->busy) {
+		loop_timer_start(call->timer, 1);
+		return;
+	}
+	control->busy = true;
+	loop_timer_start(control->turn, 0);
 	DL_DELETE(call->control->put_off, call);
 	loop_timer_free(call->timer);
 	call->timer = NULL;
@@ -176,6 +194,8 @@ static void dispatch(struct control_call *call, const struct line_peer *peer)
 				call, CONTROL_NO,
 				"that changes something: run it as root or as the daemon's own "
 				"user");
+		else if (commands[i].is_long)
+			control_later(call, 0, commands[i].run);
 		else
 			commands[i].run(call);
 		return;
@@ -207,8 +227,10 @@ struct control *control_new(const struct control_settings *settings)
 	control->settings = *settings;
 	control->server = line_server_new(settings->services->loop, settings->path, SOCKET_MODE,
 					  take_line, control);
-	if (control->server != NULL)
+	if (control->server != NULL) {
+		control->turn = loop_timer_new(settings->services->loop, turn_over, control);
 		return control;
+	}
 	log_error("control: cannot listen on %s: %s", settings->path, strerror(errno));
 	free(control);
 	return NULL;
@@ -221,5 +243,6 @@ void control_free(struct control *control)
 	answer_put_off(control);
 	control_probes_stop(&control->probes);
 	line_server_free(control->server);
+	loop_timer_free(control->turn);
 	free(control);
 }

@@ -3,9 +3,11 @@
 # backupmxctl and the control socket behind it (DESIGN section 8): what the commands print, their
 # JSON, their exit codes, and that no request, however broken, hurts the daemon.
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -271,6 +273,35 @@ def test_many_commands_at_once(world):
     for thread in threads:
         thread.join()
     assert codes == [OK] * 20
+
+
+def test_long_answers_hold_nobody_up(lab):
+    """Fifteen that ask for all at once, and one with a short question behind them."""
+    names = ["one%d.test" % n for n in range(100)]
+    lab.primary(names[0])
+    for name in names[1:]:
+        lab.dns.mx(name, (10, "mx1." + names[0]), (20, "mx2.example.net"))
+    daemon = lab.daemon(domains=names)
+    daemon.wait_for_state(names[-1], "up")
+
+    def share_waited():
+        with contextlib.ExitStack() as stack:
+            daemon.process.send_signal(signal.SIGSTOP)
+            clients = []
+            for command in ["status", "report", "metrics"] * 5 + ["version"]:
+                clients.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+                clients[-1].connect(daemon.control_socket)
+                clients[-1].sendall(json.dumps({"command": command}).encode() + b"\n")
+            began = time.monotonic()
+            daemon.process.send_signal(signal.SIGCONT)
+            assert clients.pop().recv(1000)
+            waited = time.monotonic() - began
+            for client in clients:
+                assert stack.enter_context(client.makefile("rb")).readline().endswith(b"}\n")
+            return waited / (time.monotonic() - began)
+
+    shares = [share_waited() for _ in range(3)]
+    assert min(shares) < 0.33, shares
 
 
 def test_who_asks_and_does_not_read(world):
