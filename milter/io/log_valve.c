@@ -26,6 +26,7 @@ static struct {
 	[LOG_VALVE_DOMAIN] = { .name = "domain", .allowed = 600, .level = LOG_LEVEL_INFO },
 	[LOG_VALVE_PROBE] = { .name = "probe", .allowed = 20, .level = LOG_LEVEL_NOTICE },
 	[LOG_VALVE_MILTER] = { .name = "milter", .allowed = 20, .level = LOG_LEVEL_ERROR },
+	[LOG_VALVE_HISTORY] = { .name = "history", .allowed = 20, .level = LOG_LEVEL_WARNING },
 };
 
 static struct {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/log_valve.h"
 #include "watch/domain.h"
 
 #define KIND_DAY       'd'
@@ -77,6 +78,8 @@ static void log_damaged(const unsigned char *key, size_t length)
 	TEXT_ON(text, line);
 	TEXT_ON(shown, name);
 
+	if (!log_valve_admit(LOG_VALVE_HISTORY))
+		return;
 	text_add_printable(&shown, (const char *)key, strnlen((const char *)key, length));
 	text_add(&text, "history: ");
 	text_add_pair(&text, "domain", name);
