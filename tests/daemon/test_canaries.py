@@ -79,6 +79,8 @@ def test_what_a_sick_primary_said_is_forgotten(lab):
     server.script.recipients["control"] = "250 ok"
     time.sleep(1.1)                             # the control is who was accepted last
     daemon.learn("control@said.test")
+    # on the disk, too: the next one is chosen as a control from there
+    eventually(lambda: "control@said.test" in daemon.ctl("recipients", "list", "said.test")[1], 10)
     # it is still accepted, so that refusals are believed
     server.script.recipients = {"control": "250 ok"}
     for name in ("alice", "dora"):

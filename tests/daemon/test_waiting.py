@@ -104,8 +104,9 @@ def test_p3_first_probe_of_an_unknown_domain(lab):
     daemon = lab.daemon({"probe": {"timeout": "30s"}}, domains=["slow.test"])
     results = ask_at_once(daemon, ["u%d@slow.test" % n for n in range(20)])
     assert all((reply.code, reply.xcode) == (451, "4.4.1") for _, reply in results)
+    # libmilter may queue some behind one that waits: who waits himself is in the log
     assert max(seconds for seconds, _ in results) < 6
-    assert sum(seconds > 2 for seconds, _ in results) <= 4
+    assert 1 <= len(daemon.log_lines(r"wait: domain=slow\.test")) <= 4
 
 
 def test_p3_first_probe_is_worth_waiting_for(lab):
