@@ -190,6 +190,14 @@ bool domain_delivers(const struct domain *domain);
 
 /* The clocks of a domain's recipients, also of a subdomain that nobody asked for yet. */
 struct recipient_clock domains_clock(struct domains *domains, const char *name);
+/* The same for one entry after the other, as they stand in the memory: looked up once per domain.
+ * Begin with a zeroed one; what is returned is in there. */
+struct domains_clock_last {
+	char name[MAIL_DOMAIN_MAX + 1];
+	struct recipient_clock clock;
+};
+const struct recipient_clock *domains_clock_next(struct domains *domains,
+						 struct domains_clock_last *last, const char *name);
 
 /* The endpoint of the forwarding set to ask: the best one up. NULL when none is up. */
 struct endpoint *domain_endpoint_up(const struct domain *domain);

@@ -200,8 +200,7 @@ struct listing {
 	const char *status; /* NULL: what counts, whatever it says */
 	bool good_only;	    /* valid and catch-all: for an export */
 	json_t *array;
-	char domain[MAIL_DOMAIN_MAX + 1]; /* whose clocks these are */
-	struct recipient_clock clock;
+	struct domains_clock_last clock;
 };
 
 static void list_one(void *arg, const char *domain, const char *local,
@@ -210,11 +209,9 @@ static void list_one(void *arg, const char *domain, const char *local,
 	struct listing *listing = arg;
 	struct recipient_found found;
 
-	if (strcmp(listing->domain, domain) != 0) {
-		text_copy(listing->domain, sizeof(listing->domain), domain);
-		listing->clock = domains_clock(listing->gate->domains, domain);
-	}
-	recipients_judge(listing->config, &listing->clock, record, &found);
+	recipients_judge(listing->config,
+			 domains_clock_next(listing->gate->domains, &listing->clock, domain),
+			 record, &found);
 	if (found.status == RECIPIENT_UNKNOWN ||
 	    (listing->good_only && found.status == RECIPIENT_INVALID) ||
 	    (listing->status[0] != '\0' &&

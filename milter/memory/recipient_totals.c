@@ -4,15 +4,12 @@
 
 #include <string.h>
 
-#include "base/text.h"
-
 struct counting {
 	struct config *config;
 	struct domains *domains;
 	struct recipient_totals *totals;
 	size_t seen;
-	char domain[MAIL_DOMAIN_MAX + 1]; /* whose clock it is */
-	struct recipient_clock clock;
+	struct domains_clock_last clock;
 };
 
 static void count_one(void *arg, const char *domain, const char *local,
@@ -22,11 +19,9 @@ static void count_one(void *arg, const char *domain, const char *local,
 	struct recipient_found found;
 
 	(void)local;
-	if (strcmp(counting->domain, domain) != 0) {
-		text_copy(counting->domain, sizeof(counting->domain), domain);
-		counting->clock = domains_clock(counting->domains, domain);
-	}
-	recipients_judge(counting->config, &counting->clock, record, &found);
+	recipients_judge(counting->config,
+			 domains_clock_next(counting->domains, &counting->clock, domain), record,
+			 &found);
 	counting->totals->of[found.status]++;
 	counting->seen++;
 }

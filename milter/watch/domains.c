@@ -590,6 +590,16 @@ struct recipient_clock domains_clock(struct domains *domains, const char *name)
 	return domain_view_clock(&view, now);
 }
 
+const struct recipient_clock *domains_clock_next(struct domains *domains,
+						 struct domains_clock_last *last, const char *name)
+{
+	if (strcmp(last->name, name) != 0) {
+		text_copy(last->name, sizeof(last->name), name);
+		last->clock = domains_clock(domains, name);
+	}
+	return &last->clock;
+}
+
 struct domain *domains_find(struct domains *domains, const char *name)
 {
 	struct domain *domain;
