@@ -18,6 +18,8 @@
 #include "core/health.h"
 #include "core/ip.h"
 
+#define CONFIG_DEFAULT_PATH "/etc/backupmx-milter/backupmx.ini"
+
 struct config_strings {
 	char **items;
 	size_t count;

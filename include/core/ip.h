@@ -53,6 +53,11 @@ const char *ip_format_literal(const struct ip *ip, char *buffer, size_t size);
 /* "[192.0.2.10]:25" / "[2001:db8::7]:25": the form of endpoints in logs and JSON */
 const char *ip_port_format(const struct ip_port *endpoint, char *buffer, size_t size);
 
+/* "7.2.0.192.in-addr.arpa", "8.b.d...ip6.arpa": where its PTR record is (RFC 1035 3.5, RFC 3596).
+ */
+#define IP_REVERSE_MAX 80
+const char *ip_format_reverse(const struct ip *ip, char *buffer, size_t size);
+
 /* Reads "10.0.0.0/8", "::1", "2001:db8::/32" or a bare address (its full length). False, with a
  * fixed English phrase in *why (never NULL then), for anything else. Host bits that are set are an
  * error too: *network is then the network that was meant, for the message to name it; with every

@@ -13,6 +13,7 @@
 #define CTL_EXIT_UNREACHABLE 3
 
 #define CTL_OPTIONS_MAX 8 /* of one command */
+#define CTL_PROBLEM_MAX 1024
 
 /* "--name VALUE" or "--name=VALUE". */
 struct ctl_option {
@@ -42,7 +43,9 @@ struct ctl {
 	const char *config_path; /* -c; NULL: the default, which need not be there */
 	const char *socket_path; /* -s; NULL: what the configuration says */
 	bool json;
-	int patience;			     /* seconds until an answer; 0: as long as usual */
+	char *problem; /* where ctl_fail() puts what is wrong (CTL_PROBLEM_MAX bytes) instead of
+			  printing it; NULL: it prints */
+	int patience;  /* seconds until an answer; 0: as long as usual */
 	const struct ctl_command *commands;  /* all there are */
 	const struct ctl_command *family;    /* of `command`; NULL: it is none's */
 	const struct ctl_command *command;   /* the one that runs */
@@ -83,7 +86,7 @@ int ctl_ask_pages(struct ctl *ctl, json_t *request, ctl_page_taker take, void *a
 /* Which socket that is; free() it. Put into ctl->socket_path it spares the next questions reading
  * the configuration. NULL, after saying so, when the file given by -c can't be read. */
 char *ctl_socket_path(const struct ctl *ctl);
-/* Prints the error, made printable, as JSON or to stderr; returns the code. */
+/* Prints the error (see ctl->problem), made printable, as JSON or to stderr; returns the code. */
 int ctl_fail(const struct ctl *ctl, int code, const char *message);
 
 /* With --json: prints the result as it is, and returns true. */
@@ -102,6 +105,7 @@ int ctl_flush(struct ctl *ctl, int argc, char **argv);
 int ctl_force(struct ctl *ctl, int argc, char **argv);
 int ctl_probe(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
+int ctl_check(struct ctl *ctl, int argc, char **argv);
 int ctl_report(struct ctl *ctl, int argc, char **argv);
 int ctl_help(struct ctl *ctl, int argc, char **argv);
 int ctl_recipients_list(struct ctl *ctl, int argc, char **argv); /* argv[0] is "list", ... */

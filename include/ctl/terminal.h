@@ -47,6 +47,9 @@ void terminal_print(const struct terminal *terminal, enum terminal_tone tone, co
 /* Prints words, filled to the width; the first line begins with `first`, the others are indented as
  * far. A word longer than a line is broken. A newline in `text` begins a new line. */
 void terminal_paragraph(const struct terminal *terminal, const char *first, const char *text);
+/* The same with `first` in a tone. */
+void terminal_marked(const struct terminal *terminal, enum terminal_tone tone, const char *first,
+		     const char *text);
 
 /* "  label          value", the value in a tone and filled like a paragraph. The labels of a page
  * take `label_width` columns, the indent of two included. */

@@ -13,6 +13,7 @@
 
 #include "core/ip.h"
 #include "core/mxset.h"
+#include "io/dns_records.h"
 #include "io/loop.h"
 
 enum dns_status {
@@ -54,6 +55,11 @@ struct dns_answer {
  * more once dns_free() has returned; dns_free() itself calls what is open with DNS_FAILED. */
 typedef void (*dns_done)(void *arg, const struct dns_answer *answer);
 
+/* The same of a question for the records as they are; `records` is valid during the call. When
+ * nothing was found it may hold the SOA that says whose word that is. */
+typedef void (*dns_records_done)(void *arg, enum dns_status status,
+				 const struct dns_record *records, size_t count);
+
 struct dns;
 /* NULL when the resolver library can't start. */
 struct dns *dns_new(struct loop *loop, const struct dns_settings *settings);
@@ -62,5 +68,7 @@ void dns_free(struct dns *dns);
 void dns_ask_mx(struct dns *dns, const char *name, dns_done done, void *arg);
 void dns_ask_addresses(struct dns *dns, const char *name, enum ip_family family, dns_done done,
 		       void *arg);
+void dns_ask_records(struct dns *dns, const char *name, enum dns_type type, dns_records_done done,
+		     void *arg);
 
 #endif

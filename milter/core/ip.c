@@ -256,3 +256,20 @@ struct ip_network ip_client_network(const struct ip *ip)
 	network.ip = masked(ip, network.prefix);
 	return network;
 }
+
+const char *ip_format_reverse(const struct ip *ip, char *buffer, size_t size)
+{
+	struct text text;
+
+	text_init(&text, buffer, size);
+	if (ip->family == IP_V4) {
+		for (int i = 3; i >= 0; i--)
+			text_add_format(&text, "%u.", ip->bytes[i]);
+		text_add(&text, "in-addr.arpa");
+		return buffer;
+	}
+	for (int i = 15; i >= 0; i--)
+		text_add_format(&text, "%x.%x.", ip->bytes[i] & 15U, ip->bytes[i] >> 4);
+	text_add(&text, "ip6.arpa");
+	return buffer;
+}

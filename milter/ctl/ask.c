@@ -16,7 +16,6 @@
 #include "conf/options.h"
 #include "ctl/ctl.h"
 
-#define DEFAULT_CONFIG "/etc/backupmx-milter/backupmx.ini"
 #define ANSWER_MAX     (256UL << 20)
 #define ANSWER_SECONDS 60
 
@@ -30,8 +29,8 @@ char *ctl_socket_path(const struct ctl *ctl)
 
 	if (ctl->socket_path != NULL)
 		return memory_string(ctl->socket_path);
-	path = config_control_socket(ctl->config_path != NULL ? ctl->config_path : DEFAULT_CONFIG,
-				     &errors);
+	path = config_control_socket(
+		ctl->config_path != NULL ? ctl->config_path : CONFIG_DEFAULT_PATH, &errors);
 	if (path == NULL && ctl->config_path == NULL) {
 		path = memory_string(options_find("milter", "control_socket")->standard);
 	} else if (path == NULL) {
@@ -147,6 +146,10 @@ int ctl_fail(const struct ctl *ctl, int code, const char *message)
 {
 	json_t *error;
 
+	if (ctl->problem != NULL) {
+		text_copy(ctl->problem, CTL_PROBLEM_MAX, message);
+		return code;
+	}
 	if (!ctl->json) {
 		print_error(message);
 		return code;

@@ -9,6 +9,15 @@
 
 static const struct ctl_option no_options[] = { { .name = NULL } };
 
+static const struct ctl_option check_options[] = {
+	{ "mta-config", "PATH",
+	  "the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it isn't the usual "
+	  "one" },
+	{ "problems", NULL, "leave out what is in order" },
+	{ "ids", NULL, "only list what is looked at, with the id of each" },
+	{ .name = NULL },
+};
+
 static const struct ctl_option explain_options[] = {
 	{ "client", "IP", "the client's address; without it: a stranger's" },
 	{ "name", "HOST", "the client's verified name" },
@@ -116,6 +125,13 @@ static const struct ctl_command commands[] = {
 	  "  The exit code is 0 when an endpoint that mail is forwarded to is fit for it.\n"
 	  "  Needs root or the daemon's own user.\n",
 	  "probe example.org\n", no_options, 1, 1, NULL },
+	{ "check", "[DOMAIN...] [--problems] [--mta-config PATH]",
+	  "the doctor: MX records, primaries, this host's MTA, and what mends them", ctl_check,
+	  "  Without a domain: those of the configuration, of the daemon and of the MTA. It\n"
+	  "  works before the daemon is installed and without root, and says what it could\n"
+	  "  not see. Nothing is changed. Each finding has an id, which has a section in\n"
+	  "  backupmxctl-check(7). The exit code is 1 when there is an error among them.\n",
+	  "check\ncheck example.org --problems\n", check_options, 0, 1000, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", NULL, NULL, NULL, NULL, 0, 0,
 	  recipients_commands },

@@ -169,7 +169,13 @@ static void fill(const struct terminal *terminal, unsigned indent, enum terminal
 
 void terminal_paragraph(const struct terminal *terminal, const char *first, const char *text)
 {
-	terminal_print(terminal, TERMINAL_PLAIN, first);
+	terminal_marked(terminal, TERMINAL_PLAIN, first, text);
+}
+
+void terminal_marked(const struct terminal *terminal, enum terminal_tone tone, const char *first,
+		     const char *text)
+{
+	terminal_print(terminal, tone, first);
 	fill(terminal, (unsigned)strlen(first), TERMINAL_PLAIN, text);
 }
 

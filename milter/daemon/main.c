@@ -10,11 +10,10 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "conf/config.h"
 #include "config.h"
 #include "daemon/daemon.h"
 #include "daemon/process.h"
-
-#define DEFAULT_CONFIG "/etc/backupmx-milter/backupmx.ini"
 
 struct arguments {
 	struct daemon_options daemon;
@@ -32,7 +31,7 @@ static void print_help(FILE *out)
 	      "it\n"
 	      "is down, and refuses mail for recipients that don't exist.\n"
 	      "\n"
-	      "  -c FILE   configuration (" DEFAULT_CONFIG ")\n"
+	      "  -c FILE   configuration (" CONFIG_DEFAULT_PATH ")\n"
 	      "  -d LEVEL  log level: error, warning, notice, info or debug; wins over the file\n"
 	      "  -f        stay in the foreground (the default under systemd)\n"
 	      "  -l        log to stderr as well as to syslog\n"
@@ -131,7 +130,7 @@ static struct config *load_or_exit(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { .daemon = { .config_path = DEFAULT_CONFIG } };
+	struct arguments arguments = { .daemon = { .config_path = CONFIG_DEFAULT_PATH } };
 	struct config *config;
 	struct daemon *daemon;
 	char *config_path;

@@ -39,9 +39,9 @@ struct dns {
 };
 
 struct question {
-	struct dns *dns;
 	enum ip_family family; /* IP_NONE: MX */
 	dns_done done;
+	dns_records_done records_done; /* instead of `done` */
 	void *arg;
 };
 
@@ -310,12 +310,29 @@ static void answer_addresses(const struct question *question, const unsigned cha
 	question->done(question->arg, &answer);
 }
 
+/* c-ares gives the message of an answer without records, too. */
+static void answer_records(const struct question *question, enum dns_status status,
+			   const unsigned char *message, int length)
+{
+	struct dns_record *records = NULL;
+	int count = 0;
+
+	if (status != DNS_FAILED && message != NULL)
+		count = dns_records_read(message, (size_t)length, &records);
+	if (count < 0 && status == DNS_FOUND)
+		status = DNS_FAILED;
+	question->records_done(question->arg, status, records, count > 0 ? (size_t)count : 0);
+	dns_records_free(records, count > 0 ? (size_t)count : 0);
+}
+
 static void question_answered(void *arg, int code, int timeouts, unsigned char *message, int length)
 {
 	struct question *question = arg;
 
 	(void)timeouts;
-	if (code != ARES_SUCCESS)
+	if (question->records_done != NULL)
+		answer_records(question, status_of(code), message, length);
+	else if (code != ARES_SUCCESS)
 		answer_empty(question, status_of(code));
 	else if (question->family == IP_NONE)
 		answer_mx(question, message, length);
@@ -324,23 +341,29 @@ static void question_answered(void *arg, int code, int timeouts, unsigned char *
 	free(question);
 }
 
-static void ask(struct dns *dns, const char *name, int type, enum ip_family family, dns_done done,
-		void *arg)
+static void ask(struct dns *dns, const char *name, int type, struct question asked)
 {
 	struct question *question = memory_alloc(sizeof(*question));
 
-	*question = (struct question){ .dns = dns, .family = family, .done = done, .arg = arg };
+	*question = asked;
 	ares_query(dns->channel, name, ns_c_in, type, question_answered, question);
 	rearm_timeout(dns);
 }
 
 void dns_ask_mx(struct dns *dns, const char *name, dns_done done, void *arg)
 {
-	ask(dns, name, ns_t_mx, IP_NONE, done, arg);
+	ask(dns, name, ns_t_mx, (struct question){ .done = done, .arg = arg });
 }
 
 void dns_ask_addresses(struct dns *dns, const char *name, enum ip_family family, dns_done done,
 		       void *arg)
 {
-	ask(dns, name, family == IP_V4 ? ns_t_a : ns_t_aaaa, family, done, arg);
+	ask(dns, name, family == IP_V4 ? ns_t_a : ns_t_aaaa,
+	    (struct question){ .family = family, .done = done, .arg = arg });
+}
+
+void dns_ask_records(struct dns *dns, const char *name, enum dns_type type, dns_records_done done,
+		     void *arg)
+{
+	ask(dns, name, (int)type, (struct question){ .records_done = done, .arg = arg });
 }

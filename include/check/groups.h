@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The groups of rules, a file each; milter/check/catalogue.c puts them in order. */
+#ifndef BACKUPMX_CHECK_GROUPS_H
+#define BACKUPMX_CHECK_GROUPS_H
+
+#include "check/check.h"
+
+extern const struct check_group check_group_setup; /* configuration, daemon, mode */
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All groups of rules, in the order in which they are run and shown. */
+#include <string.h>
+
+#include "check/groups.h"
+
+const struct check_group *const check_groups[] = {
+	&check_group_setup,
+	NULL,
+};
+
+const struct check_rule *check_rule_find(const char *id)
+{
+	for (size_t i = 0; check_groups[i] != NULL; i++)
+		for (size_t j = 0; check_groups[i]->rules[j] != NULL; j++)
+			if (strcmp(check_groups[i]->rules[j]->id, id) == 0)
+				return check_groups[i]->rules[j];
+	return NULL;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The frame of a check: configuration, who we are, and the tools that gather. */
+#include "check/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "conf/options.h"
+
+/* The defaults, where the file isn't there or can't be used. */
+static struct config *defaults(void)
+{
+	struct config_errors errors = { .lines = NULL };
+	struct config *config = config_load_bytes("defaults", "", 0, &errors);
+
+	config_errors_fini(&errors);
+	return config;
+}
+
+static void config_read(struct check *check)
+{
+	const char *path = check->options.config_path;
+
+	if (path == NULL)
+		path = CONFIG_DEFAULT_PATH;
+	check->config_found =
+		check->options.config_path != NULL || access(path, F_OK) == 0 || errno != ENOENT;
+	if (check->config_found)
+		check->config = config_load(path, &check->config_errors);
+	if (check->config == NULL)
+		check->config = defaults();
+}
+
+static struct dns *resolver_start(const struct config *config, struct loop *loop)
+{
+	const struct config_endpoints *given = &config->dns.servers;
+	struct dns_server *servers = memory_array(given->count + 1, sizeof(*servers));
+	struct dns_settings settings = { .servers = servers,
+					 .server_count = given->count,
+					 .timeout_ms = config->dns.timeout * 1000 };
+	struct dns *dns;
+
+	for (size_t i = 0; i < given->count; i++)
+		servers[i] = (struct dns_server){ .ip = given->items[i].ip,
+						  .port = given->items[i].port };
+	dns = dns_new(loop, &settings);
+	free(servers);
+	return dns;
+}
+
+struct check *check_new(const struct check_options *options, const json_t *status)
+{
+	struct check *check = memory_alloc(sizeof(*check));
+
+	check->options = *options;
+	check->status = status;
+	check->findings = check_findings_new();
+	config_read(check);
+	identity_init(&check->identity, check->config);
+	check->loop = loop_new();
+	check->tls = tls_new();
+	check->dns = resolver_start(check->config, check->loop);
+	if (check->dns == NULL || check->tls == NULL) {
+		check_free(check);
+		return NULL;
+	}
+	check->resolve = resolve_new(check->loop, check->dns);
+	check->smtp = smtp_clients_new(check->loop, check->tls);
+	return check;
+}
+
+void check_free(struct check *check)
+{
+	for (size_t i = 0; i < check->domain_count; i++) {
+		mxset_fini(&check->domains[i].set);
+		free(check->domains[i].endpoints);
+	}
+	free(check->domains);
+	if (check->smtp != NULL)
+		smtp_clients_free(check->smtp);
+	dns_free(check->dns);
+	resolve_free(check->resolve);
+	if (check->tls != NULL)
+		tls_free(check->tls);
+	loop_free(check->loop);
+	identity_fini(&check->identity);
+	config_errors_fini(&check->config_errors);
+	config_put(check->config);
+	check_findings_free(check->findings);
+	free(check);
+}
+
+const char *check_host_name(const struct check *check)
+{
+	return identity_name(&check->identity);
+}

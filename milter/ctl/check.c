@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* "check": runs the groups of rules, and shows what they found. */
+#include "check/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "ctl/terminal.h"
+
+static const enum terminal_tone tones[] = {
+	[CHECK_OK] = TERMINAL_GOOD,
+	[CHECK_NOTE] = TERMINAL_FAINT,
+	[CHECK_WARNING] = TERMINAL_UNSURE,
+	[CHECK_ERROR] = TERMINAL_BAD,
+};
+
+/* ---- JSON ---- */
+
+/* Foreign bytes may be no UTF-8. */
+static json_t *printable(const char *string)
+{
+	char shown[4096];
+	TEXT_ON(text, shown);
+
+	text_add_printable(&text, string, strlen(string));
+	return json_string(shown);
+}
+
+static json_t *finding_json(const struct check_finding *finding)
+{
+	json_t *mend = json_array();
+
+	for (size_t i = 0; i < finding->mend_count; i++)
+		json_array_append_new(mend, printable(finding->mend[i]));
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b}", "id", finding->rule->id, "severity",
+			 check_severity_name(finding->severity), "subject",
+			 printable(finding->subject), "observed", printable(finding->observed),
+			 "why", finding->rule->why, "mend", mend, "unseen", finding->unseen);
+}
+
+static json_t *result_json(const struct check_findings *findings)
+{
+	json_int_t counts[CHECK_ERROR + 1] = { 0 };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < check_finding_count(findings); i++) {
+		const struct check_finding *finding = check_finding_get(findings, i);
+
+		counts[finding->severity]++;
+		json_array_append_new(list, finding_json(finding));
+	}
+	return json_pack("{s:o, s:s, s:{s:I, s:I, s:I, s:I}}", "findings", list, "worst",
+			 check_severity_name(check_findings_worst(findings)), "counts", "ok",
+			 counts[CHECK_OK], "note", counts[CHECK_NOTE], "warning",
+			 counts[CHECK_WARNING], "error", counts[CHECK_ERROR]);
+}
+
+/* ---- text ---- */
+
+static void print_mend(const struct terminal *terminal, const struct check_finding *finding)
+{
+	for (size_t i = 0; i < finding->mend_count; i++) {
+		const char *line = finding->mend[i];
+
+		if (strncmp(line, "# ", 2) == 0) {
+			terminal_paragraph(terminal, "           ", line + 2);
+			continue;
+		}
+		/* to be pasted: never broken into lines */
+		fputs("               ", terminal->out);
+		terminal_print(terminal, TERMINAL_STRONG, line);
+		fputc('\n', terminal->out);
+	}
+}
+
+static void print_finding(const struct terminal *terminal, const struct check_finding *finding)
+{
+	char line[8192];
+	TEXT_ON(say, line);
+	char first[16];
+
+	snprintf(first, sizeof(first), "  %-9s", check_severity_name(finding->severity));
+	text_add_format(&say, "%s%s%s: %s%s", finding->rule->id,
+			finding->subject[0] != '\0' ? " " : "", finding->subject,
+			finding->unseen ? "not looked at: " : "", finding->observed);
+	terminal_marked(terminal, tones[finding->severity], first, line);
+	if (finding->severity == CHECK_OK || finding->unseen)
+		return;
+	terminal_paragraph(terminal, "           ", finding->rule->why);
+	print_mend(terminal, finding);
+}
+
+/* The findings from the `from`th on, which are those of one group. */
+static void print_group(const struct terminal *terminal, const struct check_group *group,
+			const struct check_findings *findings, size_t from, bool problems_only)
+{
+	bool titled = false;
+
+	for (size_t i = from; i < check_finding_count(findings); i++) {
+		const struct check_finding *finding = check_finding_get(findings, i);
+
+		if (problems_only && finding->severity == CHECK_OK)
+			continue;
+		if (!titled) {
+			terminal_print(terminal, TERMINAL_STRONG, group->title);
+			fputc('\n', terminal->out);
+		}
+		titled = true;
+		print_finding(terminal, finding);
+	}
+	if (titled)
+		fputc('\n', terminal->out);
+	fflush(terminal->out);
+}
+
+static void print_summary(const struct terminal *terminal, const struct check_findings *findings)
+{
+	size_t counts[CHECK_ERROR + 1] = { 0 };
+	char line[256];
+
+	for (size_t i = 0; i < check_finding_count(findings); i++)
+		counts[check_finding_get(findings, i)->severity]++;
+	snprintf(line, sizeof(line), "%zu error%s, %zu warning%s, %zu note%s, %zu in order",
+		 counts[CHECK_ERROR], counts[CHECK_ERROR] == 1 ? "" : "s", counts[CHECK_WARNING],
+		 counts[CHECK_WARNING] == 1 ? "" : "s", counts[CHECK_NOTE],
+		 counts[CHECK_NOTE] == 1 ? "" : "s", counts[CHECK_OK]);
+	terminal_print(terminal, tones[check_findings_worst(findings)], line);
+	fputc('\n', terminal->out);
+}
+
+static int print_ids(const struct ctl *ctl)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; check_groups[i] != NULL; i++)
+		for (size_t j = 0; check_groups[i]->rules[j] != NULL; j++) {
+			const struct check_rule *rule = check_groups[i]->rules[j];
+
+			json_array_append_new(list,
+					      json_pack("{s:s, s:s, s:s, s:s}", "id", rule->id,
+							"group", check_groups[i]->title, "title",
+							rule->title, "why", rule->why));
+			if (!ctl->json)
+				printf("%-22s %s\n", rule->id, rule->title);
+		}
+	ctl_print_json(ctl, list);
+	json_decref(list);
+	return CTL_EXIT_OK;
+}
+
+/* ---- the run ---- */
+
+/* Which group is being looked at, where somebody waits for it. */
+static void print_progress(const struct ctl *ctl, const char *title)
+{
+	if (!ctl->json && isatty(STDERR_FILENO) == 1)
+		fprintf(stderr, "\r\033[K%s%s", title, title[0] != '\0' ? " ..." : "");
+}
+
+static void run_groups(const struct ctl *ctl, struct check *check)
+{
+	bool problems_only = ctl_option(ctl, "problems") != NULL;
+	struct terminal terminal;
+
+	terminal_init(&terminal, stdout);
+	for (size_t i = 0; check_groups[i] != NULL; i++) {
+		size_t before = check_finding_count(check->findings);
+
+		print_progress(ctl, check_groups[i]->title);
+		check_groups[i]->run(check);
+		print_progress(ctl, "");
+		if (!ctl->json)
+			print_group(&terminal, check_groups[i], check->findings, before,
+				    problems_only);
+	}
+	if (!ctl->json)
+		print_summary(&terminal, check->findings);
+}
+
+/* False, after saying so, when an argument is no domain. */
+static bool take_domains(const struct ctl *ctl, struct check *check, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!check_domain_add(check, argv[i])) {
+			ctl_misused(ctl, "\"%s\" is no domain name", argv[i]);
+			return false;
+		}
+	}
+	if (argc == 1)
+		check_domains_known(check);
+	return true;
+}
+
+static int check_run(const struct ctl *ctl, struct check *check, int argc, char **argv)
+{
+	json_t *result;
+
+	if (!take_domains(ctl, check, argc, argv))
+		return CTL_EXIT_USAGE;
+	print_progress(ctl, "MX records");
+	check_domains_gather(check);
+	run_groups(ctl, check);
+	result = result_json(check->findings);
+	ctl_print_json(ctl, result);
+	json_decref(result);
+	return check_findings_worst(check->findings) == CHECK_ERROR ? CTL_EXIT_NO : CTL_EXIT_OK;
+}
+
+/* The daemon's status, without a word when there is none. */
+static json_t *daemon_status(struct ctl *ctl, char *problem)
+{
+	json_t *status;
+
+	ctl->problem = problem;
+	ctl_ask(ctl, json_pack("{s:s}", "command", "status"), &status);
+	ctl->problem = NULL;
+	return status;
+}
+
+int ctl_check(struct ctl *ctl, int argc, char **argv)
+{
+	struct check_options options = { .config_path = ctl->config_path,
+					 .mta_config = ctl_option(ctl, "mta-config") };
+	char problem[CTL_PROBLEM_MAX] = "";
+	struct check *check;
+	json_t *status;
+	int code;
+
+	if (ctl_option(ctl, "ids") != NULL)
+		return print_ids(ctl);
+	status = daemon_status(ctl, problem);
+	options.daemon_problem = status == NULL ? problem : NULL;
+	check = check_new(&options, status);
+	if (check != NULL) {
+		code = check_run(ctl, check, argc, argv);
+		check_free(check);
+	} else {
+		code = ctl_fail(ctl, CTL_EXIT_NO, "the resolver or TLS could not be started");
+	}
+	json_decref(status);
+	return code;
+}
