@@ -34,9 +34,6 @@ struct child_result {
 	const char *last; /* the last line it wrote, printable; of CHILD_FAILED: why. "": none */
 };
 
-/* All that a program needs of an environment: PATH and LANG. Ended by NULL. */
-extern char *const child_environment[];
-
 struct child_settings {
 	char *const *arguments; /* argv, ended by NULL; the first is the program's absolute path */
 	char *const *environment; /* ended by NULL */

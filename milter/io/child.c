@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Programs on posix_spawn(3), which is safe beside other threads, and libevent for what they write.
- * Owns the children and the reading ends of their pipes. Loop thread only.
+ * Programs started by io/spawn.h, and libevent for what they write. Owns the children and the
+ * reading ends of their pipes. Loop thread only.
  */
 #include "io/child.h"
 
@@ -10,7 +10,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/last_line.h"
+#include "io/spawn.h"
 
 #define KILL_MS	      2000 /* from SIGTERM to SIGKILL */
 #define STOP_GRACE_MS 3000 /* when we stop ourselves: to end by itself */
@@ -50,12 +50,6 @@ struct children {
 	struct child *all;
 	bool stopping;
 	int64_t stopped_ms;
-};
-
-char *const child_environment[] = {
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"LANG=C",
-	NULL,
 };
 
 /* ---- what it writes ---- */
@@ -173,59 +167,6 @@ static void time_is_up(void *arg)
 
 /* ---- the start ---- */
 
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_setsigmask(attributes, &none);
-	posix_spawnattr_setsigdefault(attributes, &all);
-	posix_spawnattr_setpgroup(attributes, 0);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETPGROUP);
-}
-
-/* Libraries may have opened files that are not closed at exec: closed they are. */
-static int set_files(posix_spawn_file_actions_t *actions, int output)
-{
-	int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(actions, output, 1);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(actions, output, 2);
-	if (error == 0)
-		error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	return error;
-}
-
-/* 0 or an errno. */
-static int spawn(struct child *child, const struct child_settings *settings, int output)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int error;
-
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return ENOMEM;
-	}
-	error = set_attributes(&attributes);
-	if (error == 0)
-		error = set_files(&actions, output);
-	if (error == 0)
-		error = posix_spawn(&child->pid, settings->arguments[0], &actions, &attributes,
-				    settings->arguments, settings->environment);
-	if (error != 0)
-		child->pid = 0;
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
-}
-
 static int start(struct child *child, const struct child_settings *settings)
 {
 	int ends[2];
@@ -237,7 +178,10 @@ static int start(struct child *child, const struct child_settings *settings)
 		return errno;
 	child->output = ends[0];
 	fcntl(child->output, F_SETFL, O_NONBLOCK);
-	error = spawn(child, settings, ends[1]);
+	error = spawn_program(&child->pid, settings->arguments, settings->environment,
+			      &(struct spawn_files){ -1, ends[1], ends[1] });
+	if (error != 0)
+		child->pid = 0;
 	close(ends[1]);
 	return error;
 }

@@ -17,6 +17,7 @@
 #include "core/command.h"
 #include "core/smtp_reply.h"
 #include "core/stats.h"
+#include "io/spawn.h"
 #include "watch/lookup.h"
 
 #define SPACING_MS 1000
@@ -293,7 +294,7 @@ static void run_command(struct flush *flush, const char *domain)
 	const struct config_strings *command = &flush->config->flush.command;
 	char **arguments = memory_array(command->count + 1, sizeof(*arguments));
 	struct child_settings settings = { .arguments = arguments,
-					   .environment = child_environment,
+					   .environment = spawn_environment,
 					   .limit_ms = COMMAND_MS };
 
 	/* which program it is, no domain has a say in; and none begins with a hyphen (io/idna.h) */

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/tag.h"
+#include "io/spawn.h"
 
 #define LIMIT_MS      30000
 #define VARIABLES_MAX 16
@@ -41,8 +42,8 @@ static void environment_fill(struct environment *environment, const struct notic
 	char since[32];
 
 	*environment = (struct environment){ .count = 0 };
-	for (size_t i = 0; child_environment[i] != NULL; i++)
-		add(environment, memory_string(child_environment[i]));
+	for (size_t i = 0; spawn_environment[i] != NULL; i++)
+		add(environment, memory_string(spawn_environment[i]));
 	add_text(environment, "EVENT", notice->event);
 	add_text(environment, "DOMAIN", notice->domain);
 	add_text(environment, "STATE", notice->state);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "io/spawn.h"
 
 #define WAIT_MS 20000
 
@@ -58,7 +59,7 @@ static struct child *start(struct outcome *outcome, const char *program, const c
 {
 	char shell_option[] = "-c";
 	char *arguments[] = { (char *)program, shell_option, (char *)script, NULL };
-	struct child_settings settings = { arguments, child_environment, limit_ms };
+	struct child_settings settings = { arguments, spawn_environment, limit_ms };
 
 	outcome->over = false;
 	return child_start(children, &settings, note, outcome);
