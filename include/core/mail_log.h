@@ -22,7 +22,7 @@ enum mail_log_format {
 	MAIL_LOG_EXIM,
 };
 
-/* A piece of the line: an address as the MTA wrote it, without brackets. */
+/* A piece of the line; of a recipient: the address as the MTA wrote it, without brackets. */
 struct mail_log_recipient {
 	const char *start;
 	size_t length;
@@ -40,5 +40,24 @@ enum mail_log_format mail_log_format_of(const char *line);
 /* The recipients to whom the line says that a mail was delivered; none for any other line. They are
  * foreign text, to be parsed. MAIL_LOG_NONE: whatever format it has. */
 void mail_log_read(const char *line, enum mail_log_format format, struct mail_log_line *out);
+
+/* What a line says became of one message. */
+enum mail_log_outcome {
+	MAIL_LOG_NOTHING, /* it is another message's, or tells of no delivery */
+	MAIL_LOG_SENT,
+	MAIL_LOG_PASSED_ON, /* to this host itself: a content filter, say */
+	MAIL_LOG_DEFERRED,
+	MAIL_LOG_BOUNCED,
+};
+
+struct mail_log_delivery {
+	struct mail_log_recipient relay;  /* length 0: not told */
+	struct mail_log_recipient status; /* "sent (250 2.0.0 Ok)", up to the end of the line */
+};
+
+/* By its queue id at this host, Postfix's or Sendmail's. For messages whose recipients we chose:
+ * another's address could be made to look like the rest of a line. */
+enum mail_log_outcome mail_log_outcome_of(const char *line, const char *queue_id,
+					  struct mail_log_delivery *out);
 
 #endif

@@ -318,3 +318,56 @@ void mail_log_read(const char *line, enum mail_log_format format, struct mail_lo
 	if (format != MAIL_LOG_POSTFIX && out->count == 0)
 		read_sendmail(body, out);
 }
+
+/* ---- one message ---- */
+
+/* The value of the first ", word=", up to the next comma or, of the last one, to the end. */
+static struct mail_log_recipient value_of(const char *body, const char *word, bool last)
+{
+	const char *start = strstr(body, word);
+
+	if (start == NULL)
+		return (struct mail_log_recipient){ body, 0 };
+	start += strlen(word);
+	return (struct mail_log_recipient){ start, last ? strlen(start) : strcspn(start, ",") };
+}
+
+static enum mail_log_outcome outcome_of(struct mail_log_recipient status)
+{
+	static const struct {
+		const char *word;
+		enum mail_log_outcome outcome;
+	} words[] = {
+		{ "sent", MAIL_LOG_SENT },	   { "Sent", MAIL_LOG_SENT },
+		{ "deferred", MAIL_LOG_DEFERRED }, { "Deferred", MAIL_LOG_DEFERRED },
+		{ "queued", MAIL_LOG_DEFERRED },   { "quarantined", MAIL_LOG_NOTHING },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (behind(status.start, words[i].word) != NULL)
+			return words[i].outcome;
+	/* Sendmail gives the reason instead of a word */
+	return MAIL_LOG_BOUNCED;
+}
+
+enum mail_log_outcome mail_log_outcome_of(const char *line, const char *queue_id,
+					  struct mail_log_delivery *out)
+{
+	const char *body = behind_tag(line);
+	enum mail_log_outcome outcome;
+	bool postfix;
+
+	body = body != NULL && queue_id[0] != '\0' ? behind(body, queue_id) : NULL;
+	body = body != NULL ? behind(body, ": ") : NULL;
+	if (body == NULL || behind(body, "to=") == NULL)
+		return MAIL_LOG_NOTHING;
+	postfix = strstr(body, ", status=") != NULL;
+	out->relay = value_of(body, ", relay=", false);
+	out->status = value_of(body, postfix ? ", status=" : ", stat=", true);
+	if (out->status.length == 0)
+		return MAIL_LOG_NOTHING;
+	outcome = outcome_of(out->status);
+	if (outcome == MAIL_LOG_SENT && postfix && is_filter(line, body, out->relay.start))
+		return MAIL_LOG_PASSED_ON;
+	return outcome;
+}

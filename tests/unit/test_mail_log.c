@@ -87,11 +87,75 @@ static void test_more_recipients_than_fit(void **state)
 	assert_int_equal(found.count, MAIL_LOG_RECIPIENTS_MAX);
 }
 
+static const struct {
+	enum mail_log_outcome outcome;
+	const char *relay, *status, *line;
+} outcomes[] = {
+	{ MAIL_LOG_SENT, "mx1.example.test[192.0.2.10]:25",
+	  "sent (250 2.0.0 Ok: queued as 12345, status=deferred)",
+	  "Nov 23 10:00:00 mx2 postfix/smtp[9]: 4F1A2: to=<jane@example.test>, "
+	  "relay=mx1.example.test[192.0.2.10]:25, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, "
+	  "status=sent (250 2.0.0 Ok: queued as 12345, status=deferred)" },
+	{ MAIL_LOG_DEFERRED, "none", "deferred (connect to x: Connection refused)",
+	  "2026-11-23T10:00:00Z mx2 postfix/relay/smtp[9]: 4F1A2: to=<jane@example.test>, "
+	  "relay=none, delay=0.2, dsn=4.4.1, status=deferred (connect to x: Connection refused)" },
+	{ MAIL_LOG_BOUNCED, "x[192.0.2.10]:25", "bounced (host x said: 550 no)",
+	  "mx2 postfix/smtp[9]: 4F1A2: to=<j@x>, relay=x[192.0.2.10]:25, status=bounced (host x "
+	  "said: 550 no)" },
+	{ MAIL_LOG_PASSED_ON, "127.0.0.1[127.0.0.1]:10024", "sent (250 2.0.0 Ok: queued as 77)",
+	  "mx2 postfix/smtp[9]: 4F1A2: to=<j@x>, relay=127.0.0.1[127.0.0.1]:10024, status=sent "
+	  "(250 2.0.0 Ok: queued as 77)" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/smtp[9]: 4F1A21: to=<j@x>, relay=x, status=sent" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/smtp[9]: 4F1A: to=<j@x>, relay=x, status=sent" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/qmgr[9]: 4F1A2: from=<>, size=1, status=sent" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/qmgr[9]: 4F1A2: removed" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/x[9]: warning: 4F1A2: to=<j@x>, status=sent" },
+	{ MAIL_LOG_NOTHING, "", "", "mx2 postfix/x[9]: 4F1A2: to=<j@x>, relay=x" },
+	{ MAIL_LOG_NOTHING, "", "", "" },
+	{ MAIL_LOG_SENT, "mx1.example.test. [192.0.2.10]", "Sent (ok queued as 5)",
+	  "Nov 23 10:00:00 mx2 sendmail[9]: 4F1A2: to=<j@x>, delay=00:00:01, mailer=relay, "
+	  "relay=mx1.example.test. [192.0.2.10], dsn=2.0.0, stat=Sent (ok queued as 5)" },
+	{ MAIL_LOG_DEFERRED, "mx1. [192.0.2.10]", "Deferred: Connection refused by mx1.",
+	  "mx2 sm-mta[9]: 4F1A2: to=<j@x>, relay=mx1. [192.0.2.10], dsn=4.0.0, stat=Deferred: "
+	  "Connection refused by mx1." },
+	{ MAIL_LOG_NOTHING, "", "quarantined",
+	  "mx2 sm-mta[9]: 4F1A2: to=<j@x>, delay=00:00:00, stat=quarantined" },
+	{ MAIL_LOG_BOUNCED, "mx1. [192.0.2.10]", "User unknown",
+	  "mx2 sm-mta[9]: 4F1A2: to=<j@x>, relay=mx1. [192.0.2.10], dsn=5.1.1, stat=User unknown" },
+};
+
+static void assert_piece(const char *want, struct mail_log_recipient piece)
+{
+	char got[256];
+
+	snprintf(got, sizeof(got), "%.*s", (int)piece.length, piece.start);
+	assert_string_equal(got, want);
+}
+
+static void test_outcome_of_one_message(void **state)
+{
+	struct mail_log_delivery found;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		assert_int_equal(mail_log_outcome_of(outcomes[i].line, "4F1A2", &found),
+				 outcomes[i].outcome);
+		assert_int_equal(mail_log_outcome_of(outcomes[i].line, "", &found),
+				 MAIL_LOG_NOTHING);
+		if (outcomes[i].outcome == MAIL_LOG_NOTHING)
+			continue;
+		mail_log_outcome_of(outcomes[i].line, "4F1A2", &found);
+		assert_piece(outcomes[i].relay, found.relay);
+		assert_piece(outcomes[i].status, found.status);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_more_recipients_than_fit),
+		cmocka_unit_test(test_outcome_of_one_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
