@@ -29,6 +29,7 @@ struct smtp_reply {
 	unsigned lines;
 	/* From an EHLO reply's keyword lines (RFC 5321 4.1.1.1), any case; harmless elsewhere. */
 	bool has_starttls, has_pipelining, has_smtputf8, has_8bitmime, has_size, has_enhanced;
+	bool has_dsn;
 	unsigned long long size_limit; /* 0: none told */
 };
 

@@ -63,6 +63,10 @@ struct smtp_client *smtp_client_start(struct smtp_clients *clients,
  * the one before. False, and nothing is sent, when it holds control characters or is too long. */
 bool smtp_client_send(struct smtp_client *client, const char *command);
 
+/* After the 354 to DATA: sends the message (its lines end with CRLF, the last one too) and the dot
+ * that ends it; dots within are stuffed. One more reply comes. */
+void smtp_client_send_message(struct smtp_client *client, const char *message);
+
 /* Says QUIT in the background. No handler is called any more; the pointer is void. */
 void smtp_client_quit(struct smtp_client *client);
 /* Closes. No handler is called any more; the pointer is void. */

@@ -89,6 +89,7 @@ static enum smtp_dialog_action greeted(struct smtp_dialog *dialog, const struct 
 	dialog->offers_starttls = reply->has_starttls && !dialog->ehlo_refused;
 	dialog->offers_pipelining = reply->has_pipelining && !dialog->ehlo_refused;
 	dialog->offers_smtputf8 = reply->has_smtputf8 && !dialog->ehlo_refused;
+	dialog->offers_dsn = reply->has_dsn && !dialog->ehlo_refused;
 	if (dialog->secure || dialog->plan.tls == SMTP_DIALOG_TLS_NONE)
 		return enter_open(dialog);
 	if (dialog->offers_starttls)

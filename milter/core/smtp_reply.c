@@ -157,6 +157,8 @@ static void read_keyword(struct smtp_reply *reply, struct piece text)
 		reply->has_8bitmime = true;
 	else if (is_keyword(word, "ENHANCEDSTATUSCODES"))
 		reply->has_enhanced = true;
+	else if (is_keyword(word, "DSN"))
+		reply->has_dsn = true;
 	else if (is_keyword(word, "SIZE")) {
 		text = behind(text, word.length);
 		reply->has_size = true;

@@ -433,6 +433,24 @@ bool smtp_client_send(struct smtp_client *client, const char *command)
 	return true;
 }
 
+void smtp_client_send_message(struct smtp_client *client, const char *message)
+{
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+
+	while (*message != '\0') {
+		const char *end = strchr(message, '\n');
+		size_t length = end != NULL ? (size_t)(end - message) + 1 : strlen(message);
+
+		if (*message == '.')
+			evbuffer_add(out, ".", 1);
+		evbuffer_add(out, message, length);
+		message += length;
+	}
+	evbuffer_add(out, ".\r\n", 3);
+	client->awaited++;
+	loop_timer_start(client->deadline, client->settings.reply_timeout_ms);
+}
+
 void smtp_client_quit(struct smtp_client *client)
 {
 	if (client->dead)

@@ -72,7 +72,7 @@ static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b)
 	       a->has_starttls == b->has_starttls && a->has_pipelining == b->has_pipelining &&
 	       a->has_smtputf8 == b->has_smtputf8 && a->has_8bitmime == b->has_8bitmime &&
 	       a->has_size == b->has_size && a->has_enhanced == b->has_enhanced &&
-	       a->size_limit == b->size_limit;
+	       a->has_dsn == b->has_dsn && a->size_limit == b->size_limit;
 }
 
 /* Feeds one reply byte by byte; returns how many bytes it took. */

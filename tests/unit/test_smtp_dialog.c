@@ -201,7 +201,7 @@ static void test_offers_are_read_anew_behind_tls(void **state)
 					 .tls = SMTP_DIALOG_TLS_MAY };
 	struct smtp_dialog dialog;
 	struct smtp_reply replies[] = { reply_of(GREETING), reply_of(TLS_EHLO),
-					reply_of("220 go\r\n"), reply_of("250 SMTPUTF8\r\n") };
+					reply_of("220 go\r\n"), reply_of("250-x\r\n250 DSN\r\n") };
 
 	(void)state;
 	smtp_dialog_init(&dialog, &plan);
@@ -214,6 +214,7 @@ static void test_offers_are_read_anew_behind_tls(void **state)
 	smtp_dialog_reply(&dialog, &replies[3]);
 	assert_true(dialog.secure);
 	assert_false(dialog.offers_pipelining);
+	assert_true(dialog.offers_dsn);
 }
 
 static void test_commands_are_bounded_and_clean(void **state)

@@ -64,6 +64,7 @@ static void assert_same_reply(const struct smtp_reply *a, const struct smtp_repl
 	assert_int_equal(a->has_smtputf8, b->has_smtputf8);
 	assert_int_equal(a->has_8bitmime, b->has_8bitmime);
 	assert_int_equal(a->has_size, b->has_size);
+	assert_int_equal(a->has_dsn, b->has_dsn);
 	assert_int_equal(a->has_enhanced, b->has_enhanced);
 	assert_true(a->size_limit == b->size_limit);
 }
@@ -405,6 +406,7 @@ static void test_ehlo(void **state)
 	(void)state;
 	assert_true(reply.has_pipelining && reply.has_starttls && reply.has_enhanced);
 	assert_true(reply.has_8bitmime && reply.has_smtputf8 && reply.has_size);
+	assert_true(reply.has_dsn);
 	assert_int_equal(reply.size_limit, 10240000);
 	assert_int_equal(reply.lines, 12);
 	assert_string_equal(reply.text, "CHUNKING");
@@ -422,6 +424,7 @@ static void test_ehlo_case(void **state)
 	assert_true(reply.has_pipelining && reply.has_starttls && reply.has_enhanced);
 	assert_true(reply.has_8bitmime && reply.has_smtputf8 && reply.has_size);
 	assert_int_equal(reply.size_limit, 0);
+	assert_false(reply.has_dsn);
 }
 
 /* The first line is the host's, and what only begins like a keyword is none. */
