@@ -23,6 +23,7 @@ enum log_valve {
 	LOG_VALVE_PROBE,   /* probes that count for nothing */
 	LOG_VALVE_MILTER,  /* changes that an MTA didn't take */
 	LOG_VALVE_HISTORY, /* damaged records, at each report anew */
+	LOG_VALVE_DRILL,   /* messages that claim to be a drill's, and aren't */
 	LOG_VALVE_COUNT
 };
 

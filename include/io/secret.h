@@ -27,4 +27,7 @@ void secret_word(const struct secret *secret, const char *const parts[], size_t 
  * only. */
 void secret_random_id(char *word, size_t length);
 
+/* `length` random hex digits, four bits each, that nobody can guess; at most 64 digits. */
+void secret_random_hex(char *word, size_t length);
+
 #endif

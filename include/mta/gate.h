@@ -16,6 +16,7 @@
 #include "memory/recipients.h"
 #include "memory/senders.h"
 #include "mta/defer_log.h"
+#include "mta/drills.h"
 #include "watch/domains.h"
 
 struct gate {
@@ -25,6 +26,7 @@ struct gate {
 	struct senders *senders;
 	struct stats *stats;
 	struct defer_log *defers;
+	struct drills *drills;
 	pthread_mutex_t lock; /* of what follows */
 	struct config *config;
 	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours, for the tag */

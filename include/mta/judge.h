@@ -23,6 +23,7 @@ struct judge_request {
 	const char *recipient; /* as typed */
 	const char *mailer;    /* {rcpt_mailer}; NULL: not told */
 	const char *next_hop;  /* {rcpt_host}; NULL: not told */
+	uint64_t drill;	       /* that the message has claimed (mta/drills.h); 0: none */
 	/* Milliseconds that this message may still wait; what is used up is taken off. NULL: look
 	 * only, wait for nothing, count and learn nothing. */
 	int64_t *wait_left_ms;
@@ -32,6 +33,7 @@ struct judgement {
 	struct mail_address recipient;
 	char domain[MAIL_DOMAIN_MAX + 1];     /* A-label; "" when there is none */
 	const struct config_domain *settings; /* NULL: not ours */
+	bool drill; /* the recipient of a fire drill: nobody is exempt, and the domain is down */
 	struct domain_view view;
 	struct recipient_found found;
 	struct sender_standing standing;

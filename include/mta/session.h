@@ -26,7 +26,9 @@ void session_free(struct session *session); /* NULL is fine */
 /* What the MTA is, as far as it matters. */
 void session_set_mta(struct session *session, bool is_sendmail, const char *mta_name);
 
-void session_mail(struct session *session, const char *sender, bool authenticated);
+/* `parameters`: of the command, NULL behind the last; itself never NULL. */
+void session_mail(struct session *session, const char *sender, const char *const *parameters,
+		  bool authenticated);
 
 struct session_reply {
 	int code; /* 0: go on */
@@ -54,9 +56,17 @@ struct session_changes {
 	/* Recipients to be deleted and added again with these parameters; the session's, until
 	 * session_reset(). */
 	const struct no_bounce *no_bounce;
+	bool hold; /* a fire drill's, to be seen waiting in the queue */
 };
-/* End of message: what to change; counts the mail. */
-void session_end(struct session *session, struct session_changes *changes);
+/* End of message: what to change; counts the mail. `queue_id`: NULL when it isn't told; `can_hold`:
+ * the MTA lets milters hold messages. */
+void session_end(struct session *session, const char *queue_id, bool can_hold,
+		 struct session_changes *changes);
+/* What of it was done, and whether the message is taken. */
+struct session_outcome {
+	bool taken, tagged, held;
+};
+void session_settle(struct session *session, const struct session_outcome *outcome);
 
 /* The message is over, one way or the other. */
 void session_reset(struct session *session);

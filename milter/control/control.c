@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "control/drill.h"
 #include "control/status.h"
 #include "core/tag.h"
 
@@ -41,6 +42,9 @@ static const struct command {
 	{ "flush", true, false, control_flush },
 	{ "force", true, false, control_force },
 	{ "probe", true, false, control_probe },
+	{ "drill", true, false, control_drill },
+	{ "drill_result", true, false, control_drill_result },
+	{ "drill_end", true, false, control_drill_end },
 	{ "version", false, false, control_version },
 	{ "recipients-show", false, false, control_recipients_show },
 	{ "recipients-list", false, true, control_recipients_list },

@@ -346,6 +346,10 @@ static void add_process(struct metrics *metrics)
 			 "By how much the event loop was late when it was looked at last.");
 	exposition_add_seconds(&metrics->family, NULL,
 			       loop_lag_ms(settings->services->loop) * 1000);
+	add_gauge(metrics, "last_drill_timestamp_seconds",
+		  "When a fire drill last passed, since 1970; 0: never, or not since the database "
+		  "was made.",
+		  (uint64_t)drills_last_passed(settings->gate->drills));
 	add_gauge(metrics, "store_bytes", "Size of the database.",
 		  (uint64_t)store_bytes(writer_store(settings->services->writer)));
 	add_gauge(metrics, "isolated", "1 while this host itself is cut off, else 0.",

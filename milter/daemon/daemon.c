@@ -424,6 +424,7 @@ static int start_doors(struct daemon *daemon)
 	int error;
 
 	daemon->gate.defers = defer_log_new(daemon->services.loop);
+	daemon->gate.drills = drills_new(&daemon->services);
 	gate_init(&daemon->gate, daemon->config, our_name(daemon));
 	process_make_parent(config->milter.control_socket);
 	if (process_socket_is_live(config->milter.control_socket)) {
@@ -520,11 +521,13 @@ void daemon_stop(struct daemon *daemon)
 		log_warning("daemon: a mail session did not end in time");
 		children_free(daemon->children);
 		defer_log_tell(daemon->gate.defers);
+		drills_stop(daemon->gate.drills);
 		writer_settle(services->writer);
 		process_unlock(daemon->lock);
 		return;
 	}
 	defer_log_free(daemon->gate.defers);
+	drills_free(daemon->gate.drills);
 	sweep_stop(daemon->sweep);
 	sweep_free(daemon->sweep);
 	callouts_free(daemon->gate.callouts);

@@ -27,6 +27,7 @@ static struct {
 	[LOG_VALVE_PROBE] = { .name = "probe", .allowed = 20, .level = LOG_LEVEL_NOTICE },
 	[LOG_VALVE_MILTER] = { .name = "milter", .allowed = 20, .level = LOG_LEVEL_ERROR },
 	[LOG_VALVE_HISTORY] = { .name = "history", .allowed = 20, .level = LOG_LEVEL_WARNING },
+	[LOG_VALVE_DRILL] = { .name = "drill", .allowed = 20, .level = LOG_LEVEL_INFO },
 };
 
 static struct {

@@ -69,3 +69,17 @@ void secret_random_id(char *word, size_t length)
 		word[i] = letters[bytes[i] % (sizeof(letters) - 1)];
 	word[length] = '\0';
 }
+
+void secret_random_hex(char *word, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char bytes[64];
+
+	if (length > sizeof(bytes))
+		length = sizeof(bytes);
+	if (RAND_bytes(bytes, (int)length) != 1)
+		abort();
+	for (size_t i = 0; i < length; i++)
+		word[i] = digits[bytes[i] % 16];
+	word[length] = '\0';
+}

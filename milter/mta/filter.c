@@ -49,8 +49,9 @@ static void *on_failure_arg;
 /* The steps whose answers the MTA agreed not to wait for. One MTA, one agreement: libmilter itself
  * keeps it per context only. */
 static atomic_ulong silent_steps;
-/* And whether it lets recipients be deleted and added again. */
+/* And whether it lets recipients be deleted and added again, and messages be held. */
 static atomic_bool recipients_may_change;
+static atomic_bool may_hold;
 
 /* ---- signals ----
  *
@@ -137,12 +138,14 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	(void)ctx;
 	(void)unused1;
 	(void)unused2;
-	*wanted_actions = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS | on_recipients);
+	*wanted_actions =
+		actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | on_recipients);
 	*wanted_steps = steps & (left_out | unanswered);
 	*unused3 = 0;
 	*unused4 = 0;
 	atomic_store(&silent_steps, *wanted_steps & unanswered);
 	atomic_store(&recipients_may_change, (actions & on_recipients) == on_recipients);
+	atomic_store(&may_hold, (actions & SMFIF_QUARANTINE) != 0);
 	return SMFIS_CONTINUE;
 }
 
@@ -181,7 +184,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 		return SMFIS_TEMPFAIL;
 	if (session != NULL) {
 		session_set_mta(session, is_sendmail(ctx), name != NULL ? name : "");
-		session_mail(session, arguments[0], macro(ctx, "{auth_authen}") != NULL);
+		session_mail(session, arguments[0], (const char *const *)arguments + 1,
+			     macro(ctx, "{auth_authen}") != NULL);
 	}
 	return silently(SMFIP_NR_MAIL);
 }
@@ -286,29 +290,47 @@ static bool forbid_bounces(SMFICTX *ctx, const struct no_bounce *list)
 	return false;
 }
 
+static bool change_header(SMFICTX *ctx, const struct session_changes *changes)
+{
+	bool failed = false;
+
+	/* from the last to the first, so that the numbers of those before don't change */
+	for (int i = changes->remove_tags; i > 0; i--)
+		failed |= smfi_chgheader(ctx, (char *)(uintptr_t)TAG_HEADER, i, NULL) != MI_SUCCESS;
+	if (changes->add_tag)
+		failed |= smfi_insheader(ctx, 0, (char *)(uintptr_t)TAG_HEADER,
+					 (char *)(uintptr_t)changes->tag) != MI_SUCCESS;
+	if (failed && log_valve_admit(LOG_VALVE_MILTER))
+		log_error("milter: the MTA did not take the changes to the header");
+	return !failed;
+}
+
+static bool hold(SMFICTX *ctx)
+{
+	bool held = smfi_quarantine(ctx, (char *)(uintptr_t) "backupmx drill") == MI_SUCCESS;
+
+	if (!held && log_valve_admit(LOG_VALVE_MILTER))
+		log_error("milter: the MTA did not take the hold of a drill's message");
+	return held;
+}
+
 static sfsistat on_end(SMFICTX *ctx)
 {
+	struct session_outcome outcome;
 	struct session_changes changes;
 	struct session *session;
-	bool failed = false;
-	bool complete;
 
 	if (!enter(ctx, &session))
 		return SMFIS_TEMPFAIL;
 	if (session == NULL)
 		return done(SMFIS_CONTINUE);
-	session_end(session, &changes);
-	complete = forbid_bounces(ctx, changes.no_bounce);
-	/* from the last to the first, so that the numbers of those before don't change */
-	for (int i = changes.remove_tags; i > 0; i--)
-		failed |= smfi_chgheader(ctx, (char *)(uintptr_t)TAG_HEADER, i, NULL) != MI_SUCCESS;
-	if (changes.add_tag)
-		failed |= smfi_insheader(ctx, 0, (char *)(uintptr_t)TAG_HEADER, changes.tag) !=
-			  MI_SUCCESS;
-	if (failed && log_valve_admit(LOG_VALVE_MILTER))
-		log_error("milter: the MTA did not take the changes to the header");
+	session_end(session, macro(ctx, "i"), atomic_load(&may_hold), &changes);
+	outcome.taken = forbid_bounces(ctx, changes.no_bounce);
+	outcome.tagged = change_header(ctx, &changes);
+	outcome.held = changes.hold && hold(ctx);
+	session_settle(session, &outcome);
 	session_reset(session);
-	return done(complete ? SMFIS_CONTINUE : SMFIS_TEMPFAIL);
+	return done(outcome.taken ? SMFIS_CONTINUE : SMFIS_TEMPFAIL);
 }
 
 static sfsistat on_abort(SMFICTX *ctx)
@@ -367,7 +389,8 @@ int filter_open(struct gate *gate, const struct filter_settings *settings)
 	struct smfiDesc description = {
 		.xxfi_name = (char *)(uintptr_t) "backupmx-milter",
 		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT |
+			      SMFIF_QUARANTINE,
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,

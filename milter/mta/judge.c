@@ -155,6 +155,12 @@ static void look_at_domain(struct gate *gate, const struct judge_request *reques
 		domains_heard_from(gate->domains, judgement->domain, &request->client);
 }
 
+/* What is only looked at and what is only tried leaves no trace. */
+static bool counts(const struct judge_request *request, const struct judgement *judgement)
+{
+	return request->wait_left_ms != NULL && !judgement->drill;
+}
+
 static void look_at_recipient(struct gate *gate, const struct judge_request *request,
 			      struct judgement *judgement, int64_t now)
 {
@@ -169,7 +175,7 @@ static void look_at_recipient(struct gate *gate, const struct judge_request *req
 	if (judgement->recipient.kind != MAIL_ADDRESS_MAILBOX)
 		return;
 	recipients_find(gate->recipients, &question, &judgement->found);
-	if (request->wait_left_ms != NULL)
+	if (counts(request, judgement))
 		stats_count_lookup(gate->stats, judgement->found.status, judgement->found.failed);
 }
 
@@ -193,10 +199,18 @@ static void look_at_sender(struct gate *gate, const struct judge_request *reques
 	else
 		text_copy(recipient, sizeof(recipient), request->recipient);
 	text_lower(recipient);
-	if (request->wait_left_ms != NULL)
+	if (counts(request, judgement))
 		judgement->standing = senders_attempt(gate->senders, &attempt, &rules, now);
 	else
 		judgement->standing = senders_look(gate->senders, &attempt, now);
+}
+
+/* A drill sees an outage; whose backup we aren't, it can't make so. */
+static enum domain_state state_for(const struct judgement *judgement)
+{
+	enum domain_state state = judgement->view.state;
+
+	return judgement->drill && state != DOMAIN_NOT_BACKUP ? DOMAIN_DOWN : state;
 }
 
 static void fill_facts(struct judgement *judgement, int64_t now)
@@ -208,7 +222,7 @@ static void fill_facts(struct judgement *judgement, int64_t now)
 	facts->peer_mx = view->peer_mx;
 	facts->persistent = judgement->standing.persistent;
 	facts->persistent_long = judgement->standing.persistent_long;
-	facts->state = view->state;
+	facts->state = state_for(judgement);
 	facts->recovering = domain_view_recovering(view, policy->recovery_grace, now);
 	facts->senders_up = view->senders_up;
 	facts->down_long =
@@ -288,8 +302,12 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 
 	memset(judgement, 0, sizeof(*judgement));
 	read_recipient(request->recipient, judgement);
+	judgement->drill =
+		request->drill != 0 && drills_admit(gate->drills, request->drill, &request->client,
+						    judgement->domain, judgement->recipient.local);
 	judgement->facts.exempt =
-		request->authenticated || config_client_exempt(request->config, &request->client);
+		!judgement->drill &&
+		(request->authenticated || config_client_exempt(request->config, &request->client));
 	judgement->facts.state = DOMAIN_NOT_OURS;
 	judgement->settings = settings_of(gate, request, judgement);
 	if (judgement->settings != NULL && !judgement->facts.exempt) {
@@ -302,7 +320,7 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 	judgement->verdict = decision_make(&judgement->facts);
 	if (request->wait_left_ms == NULL)
 		return;
-	if (judgement->verdict.row >= 3)
+	if (judgement->verdict.row >= 3 && counts(request, judgement))
 		domains_count_question(gate->domains, judgement->domain,
 				       judgement->found.status != RECIPIENT_UNKNOWN);
 	if (judgement->verdict.action == DECISION_ASK)

@@ -36,6 +36,7 @@ struct session {
 	char **accepted; /* domains for which it was accepted, each once */
 	size_t accepted_count;
 	struct no_bounce no_bounce;
+	uint64_t drill; /* its serial, of a message that has claimed one; else 0 */
 };
 
 struct session *session_new(struct gate *gate, const struct ip *client, const char *client_name)
@@ -63,6 +64,7 @@ void session_reset(struct session *session)
 	session->config = NULL;
 	session->watched = false;
 	session->tags_seen = 0;
+	session->drill = 0;
 	memset(&session->tag, 0, sizeof(session->tag));
 }
 
@@ -81,13 +83,29 @@ void session_set_mta(struct session *session, bool is_sendmail, const char *mta_
 	text_copy(session->mta_name, sizeof(session->mta_name), mta_name);
 }
 
-void session_mail(struct session *session, const char *sender, bool authenticated)
+/* Whether it is a fire drill's message. */
+static void look_for_drill(struct session *session, const char *sender,
+			   const char *const *parameters)
+{
+	char token[DRILL_TOKEN_LENGTH + 1];
+	struct mail_address address;
+
+	if (!drill_token_in(parameters, token))
+		return;
+	mail_address_parse(sender, &address);
+	session->drill = drills_claim(session->gate->drills, token, &session->client,
+				      address.kind == MAIL_ADDRESS_NULL);
+}
+
+void session_mail(struct session *session, const char *sender, const char *const *parameters,
+		  bool authenticated)
 {
 	session_reset(session);
 	session->config = gate_config(session->gate);
 	session->authenticated = authenticated;
 	session->wait_left_ms = session->config->recipients.callout_wait * 1000;
 	text_copy(session->sender_typed, sizeof(session->sender_typed), sender);
+	look_for_drill(session, sender, parameters);
 }
 
 /* ---- what is logged ---- */
@@ -110,7 +128,7 @@ static bool gets_line(const struct session *session, const struct judgement *jud
 					   .domain = judgement->domain };
 
 	*suppressed = 0;
-	return judgement->verdict.action != DECISION_DEFER ||
+	return judgement->verdict.action != DECISION_DEFER || judgement->drill ||
 	       defer_log_admit(session->gate->defers, &event, suppressed);
 }
 
@@ -150,6 +168,8 @@ static void log_verdict(const struct session *session, const struct judgement *j
 	text_add_pair(&text, "id", id);
 	if (suppressed > 0)
 		text_add_format(&text, " suppressed=%lu", suppressed);
+	if (judgement->drill)
+		text_add(&text, " drill=yes");
 	log_line(level, "%s", line);
 }
 
@@ -204,12 +224,14 @@ static void let_in(struct session *session, const struct judgement *judgement,
 					    .wanted = judgement->verdict.no_bounce };
 
 	session->watched = true;
-	note_accepted(session, judgement->domain);
+	if (!judgement->drill) /* no outage keeps it */
+		note_accepted(session, judgement->domain);
 	if (may_bounce_not(&judgement->settings->policy.decision))
 		no_bounce_add(&session->no_bounce, &no_bounce);
 	if (judgement->settings->policy.tag)
 		tag_add_recipient(&session->tag, &judgement->verdict, judgement->facts.state,
-				  judgement->view.since, judgement->facts.recipient, id);
+				  judgement->drill ? 0 : judgement->view.since,
+				  judgement->facts.recipient, id);
 }
 
 static void count_verdict(struct session *session, const struct judgement *judgement,
@@ -217,10 +239,28 @@ static void count_verdict(struct session *session, const struct judgement *judge
 {
 	const struct verdict *verdict = &judgement->verdict;
 
+	if (judgement->drill)
+		return;
 	stats_count_decision(session->gate->stats, verdict->action, verdict->reason,
 			     clock_now_us() - begun_us);
 	if (judgement->settings != NULL)
 		domains_count_verdict(session->gate->domains, judgement->domain, verdict->action);
+}
+
+static void tell_drill(struct session *session, const struct judgement *judgement,
+		       const struct session_reply *reply, const char *id)
+{
+	struct drill_decision decision = { .verdict = judgement->verdict,
+					   .recipient = judgement->facts.recipient,
+					   .shadow = session->config->milter.mode ==
+						     CONFIG_MODE_SHADOW };
+
+	if (!judgement->drill)
+		return;
+	text_copy(decision.id, sizeof(decision.id), id);
+	if (reply->code != 0)
+		text_copy(decision.text, sizeof(decision.text), reply->text);
+	drills_decide(session->gate->drills, session->drill, &decision);
 }
 
 void session_rcpt(struct session *session, const struct session_recipient *recipient,
@@ -235,6 +275,7 @@ void session_rcpt(struct session *session, const struct session_recipient *recip
 		.recipient = recipient->typed,
 		.mailer = recipient->mailer,
 		.next_hop = recipient->next_hop,
+		.drill = session->drill,
 		.wait_left_ms = &session->wait_left_ms,
 	};
 	struct judgement judgement;
@@ -251,10 +292,11 @@ void session_rcpt(struct session *session, const struct session_recipient *recip
 	secret_random_id(id, TAG_ID_SIZE - 1);
 	log_verdict(session, &judgement, typed,
 		    recipient->queue_id != NULL ? recipient->queue_id : "NOQUEUE", id);
-	if (session->config->milter.mode == CONFIG_MODE_SHADOW)
-		return;
 	if (judgement.verdict.code != 0)
 		make_reply(session, &judgement.verdict, typed, id, reply);
+	tell_drill(session, &judgement, reply, id);
+	if (session->config->milter.mode == CONFIG_MODE_SHADOW)
+		reply->code = 0;
 	else if (judgement.verdict.action == DECISION_ACCEPT)
 		let_in(session, &judgement, recipient, id);
 }
@@ -281,7 +323,26 @@ static void warn_of_sendmail(void)
 			    "primary refuses later will bounce");
 }
 
-void session_end(struct session *session, struct session_changes *changes)
+/* From here on the drill counts as taken, and held where it is to be: whoever ends it now knows
+ * that there is something to release. */
+static bool end_drill(struct session *session, const char *queue_id, bool can_hold,
+		      const struct session_changes *changes)
+{
+	struct drill_changes drill = { .held = can_hold };
+
+	if (session->drill == 0)
+		return false;
+	if (changes->add_tag)
+		text_copy(drill.tag, sizeof(drill.tag), changes->tag);
+	if (queue_id != NULL)
+		text_copy(drill.queue_id, sizeof(drill.queue_id), queue_id);
+	text_make_printable(drill.queue_id);
+	drills_take(session->gate->drills, session->drill, &drill);
+	return drill.held;
+}
+
+void session_end(struct session *session, const char *queue_id, bool can_hold,
+		 struct session_changes *changes)
 {
 	char by[MAIL_DOMAIN_MAX + 1];
 
@@ -299,4 +360,12 @@ void session_end(struct session *session, struct session_changes *changes)
 		warn_of_sendmail();
 	for (size_t i = 0; i < session->accepted_count; i++)
 		domains_count_mail(session->gate->domains, session->accepted[i]);
+	changes->hold = end_drill(session, queue_id, can_hold, changes);
+}
+
+void session_settle(struct session *session, const struct session_outcome *outcome)
+{
+	if (session->drill != 0)
+		drills_settle(session->gate->drills, session->drill, outcome->taken,
+			      outcome->tagged, outcome->held);
 }
