@@ -125,9 +125,11 @@ static json_t *commands_to_json(const struct ctl_command *commands)
 
 	for (; commands != NULL && commands->name != NULL; commands++)
 		json_array_append_new(
-			array, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", commands->name,
-					 "arguments", commands->arguments, "what", commands->what,
-					 "options", options_to_json(commands->options), "commands",
+			array, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name",
+					 commands->name, "arguments", commands->arguments, "what",
+					 commands->what, "more", text_or_null(commands->more),
+					 "examples", text_or_null(commands->examples), "options",
+					 options_to_json(commands->options), "commands",
 					 commands_to_json(commands->commands)));
 	return array;
 }
