@@ -18,6 +18,7 @@
 #include "control/control.h"
 #include "control/web.h"
 #include "daemon/process.h"
+#include "daemon/watchdog.h"
 #include "io/child.h"
 #include "io/log_valve.h"
 #include "io/loop.h"
@@ -488,6 +489,8 @@ struct daemon *daemon_start(const struct daemon_options *options, struct config 
 
 int daemon_run(struct daemon *daemon)
 {
+	struct watchdog *watchdog;
+
 	log_notice("daemon: ready domains=%zu mode=%s", daemon->config->domain_count,
 		   daemon->config->milter.mode == CONFIG_MODE_SHADOW ? "shadow" : "enforce");
 	if (daemon->config->domain_count == 0 && daemon->config->domains.from_mta)
@@ -496,9 +499,11 @@ int daemon_run(struct daemon *daemon)
 		log_warning("daemon: no domain is configured, all mail is left alone; write "
 			    "[domain \"example.org\"] into %s",
 			    daemon->options.config_path);
+	watchdog = watchdog_start(daemon->services.loop);
 	process_notify("READY=1");
 	loop_run(daemon->services.loop);
 	process_notify("STOPPING=1");
+	watchdog_free(watchdog);
 	return daemon->exit_code;
 }
 
