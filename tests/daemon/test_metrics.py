@@ -16,6 +16,7 @@ FAMILIES = {
     "recipient_lookups_total": "counter", "transitions_total": "counter",
     "outage_seconds_total": "counter", "flushes_total": "counter", "connections": "gauge",
     "waiting": "gauge", "loop_lag_seconds": "gauge", "store_bytes": "gauge", "isolated": "gauge",
+    "last_drill_timestamp_seconds": "gauge",
     "domain_state": "gauge", "config_reload_success": "gauge", "build_info": "gauge",
 }
 STATES = {"not-backup", "unknown", "up", "sick", "down", "forced-up", "forced-down"}
