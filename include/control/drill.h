@@ -9,8 +9,9 @@
  *    "mode": "enforce" or "shadow", "state": the domain's real one, "hold": as asked for,
  *    "tag": whether the message would get one}
  *
- * It fails with exit 2 when D or ADDR is none, ADDR isn't of D or "hold" no boolean; with exit 1
- * when D isn't ours, or not-backup, or DRILLS_MAX drills are under way already.
+ * It fails with exit 2 when D or ADDR is none, ADDR isn't of D or not plain (quotes, "%", "!",
+ * blanks), or "hold" is no boolean; with exit 1 when D isn't ours, or not-backup, or DRILLS_MAX
+ * drills are under way already.
  *
  * The message is `MAIL FROM:<> ENVID=drill-TOKEN` and one `RCPT TO:<ADDR>`, by SMTP from an address
  * of this host, within five minutes. What isn't just so is an ordinary message, and the log says

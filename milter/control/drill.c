@@ -44,8 +44,8 @@ static const char *read_recipient(const char *typed, struct drill_order *order)
 	struct mail_address address;
 
 	mail_address_parse(typed, &address);
-	if (address.kind != MAIL_ADDRESS_MAILBOX || address.domain_is_literal)
-		return "is no mail address; write USER@DOMAIN";
+	if (address.kind != MAIL_ADDRESS_MAILBOX || !address.askable)
+		return "is no plain mail address; write USER@DOMAIN";
 	if (!idna_domain_to_ascii(address.domain, domain, sizeof(domain)) ||
 	    strcmp(domain, order->domain) != 0)
 		return "is not of that domain";

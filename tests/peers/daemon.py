@@ -422,6 +422,15 @@ class Daemon:
                                        check=False).stdout[:4000])
         return "\n".join(told + self.log.text().splitlines()[-40:])
 
+    def ask(self, command, **request):
+        """One request to the control socket, past backupmxctl: the envelope of the answer."""
+        line = json.dumps({"command": command, **request}) + "\n"
+        with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as answers:
+            sock.settimeout(20)
+            sock.connect(self.control_socket)
+            sock.sendall(line.encode())
+            return json.loads(answers.readline())
+
     def status(self, domain=None):
         """The JSON of `status`, or of one domain in it (None if it isn't there)."""
         _, out, parsed = self.ctl("--json", "status", *([domain] if domain else []))
