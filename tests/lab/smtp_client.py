@@ -114,8 +114,8 @@ class SmtpSession:
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         return self.command(f"AUTH PLAIN {token}")
 
-    def mail(self, sender="stranger@sender.test"):
-        return self.command(f"MAIL FROM:<{sender}>")
+    def mail(self, sender="stranger@sender.test", parameters=""):
+        return self.command(f"MAIL FROM:<{sender}> {parameters}".rstrip())
 
     def rcpt(self, recipient):
         return self.command(f"RCPT TO:<{recipient}>")
@@ -129,11 +129,11 @@ class SmtpSession:
         self.command("RSET")
         return reply
 
-    def send(self, recipients, text="", headers=(), sender="stranger@sender.test"):
-        """A whole message to those of the recipients that are accepted."""
+    def send(self, recipients, text="", headers=(), sender="stranger@sender.test", parameters=""):
+        """A whole message to those of the recipients that are accepted; `parameters` of MAIL."""
         if isinstance(recipients, str):
             recipients = [recipients]
-        sent = Sent(self.mail(sender))
+        sent = Sent(self.mail(sender, parameters))
         if sent.mail.code != 250:
             return sent
         sent.rcpts = {recipient: self.rcpt(recipient) for recipient in recipients}
