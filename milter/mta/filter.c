@@ -327,7 +327,7 @@ static sfsistat on_end(SMFICTX *ctx)
 	session_end(session, macro(ctx, "i"), atomic_load(&may_hold), &changes);
 	outcome.taken = forbid_bounces(ctx, changes.no_bounce);
 	outcome.tagged = change_header(ctx, &changes);
-	outcome.held = changes.hold && hold(ctx);
+	outcome.held = outcome.taken && changes.hold && hold(ctx);
 	session_settle(session, &outcome);
 	session_reset(session);
 	return done(outcome.taken ? SMFIS_CONTINUE : SMFIS_TEMPFAIL);
