@@ -64,6 +64,7 @@ struct check {
 	size_t domain_count;
 	const json_t *status; /* the daemon's answer to "status"; NULL: it doesn't answer */
 	struct check_findings *findings;
+	struct mta *mta; /* this host's MTA; NULL until mta_get() */
 };
 
 /* Rules that belong together: they share facts, and a heading. */
@@ -86,7 +87,7 @@ void check_free(struct check *check);
 
 /* Adds a domain (any case, A-labels, each once); false when that is no domain name. */
 bool check_domain_add(struct check *check, const char *name);
-/* Adds those of the configuration and of the daemon. */
+/* Adds those of the configuration, of the daemon and of the MTA. */
 void check_domains_known(struct check *check);
 /* Looks up the MX sets and addresses of all domains, all at once. Call it once, before the groups.
  */

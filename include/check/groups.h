@@ -6,5 +6,6 @@
 #include "check/check.h"
 
 extern const struct check_group check_group_setup; /* configuration, daemon, mode */
+extern const struct check_group check_group_mta;   /* Postfix, Sendmail */
 
 #endif

@@ -6,6 +6,7 @@
 
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
+	&check_group_mta,
 	NULL,
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "check/mta.h"
 #include "conf/options.h"
 
 /* The defaults, where the file isn't there or can't be used. */
@@ -79,6 +80,7 @@ void check_free(struct check *check)
 		free(check->domains[i].endpoints);
 	}
 	free(check->domains);
+	mta_free(check->mta);
 	if (check->smtp != NULL)
 		smtp_clients_free(check->smtp);
 	dns_free(check->dns);

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/mta.h"
 
 static bool have(const struct check *check, const char *name)
 {
@@ -40,6 +41,7 @@ bool check_domain_add(struct check *check, const char *name)
 
 void check_domains_known(struct check *check)
 {
+	const struct mta *mta = mta_get(check);
 	const json_t *domain;
 	size_t i;
 
@@ -51,6 +53,8 @@ void check_domains_known(struct check *check)
 		if (name != NULL)
 			check_domain_add(check, name);
 	}
+	if (mta->facts != NULL)
+		mta->kind->add_domains(check, mta->facts);
 }
 
 /* ---- MX sets ---- */
