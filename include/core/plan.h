@@ -65,10 +65,12 @@ struct plan_reverse {
 struct plan_facts {
 	struct plan_host
 		domain; /* its own address is where mail goes while there is no MX record */
-	char zone[MAIL_DOMAIN_MAX + 1]; /* that its MX records lie in; "": not found */
+	char zone[MAIL_DOMAIN_MAX + 1]; /* that its MX records lie in; not known: the domain */
+	bool zone_known;
 	const struct plan_mx *mx;
 	size_t mx_count;
-	int64_t mx_ttl;			 /* 0: not known */
+	int64_t mx_ttl;			 /* as in the zone; 0: not known */
+	int64_t mx_ttl_seen;		 /* out of a cache, which counts it down; 0: not there */
 	const struct plan_host *primary; /* as named by the user; NULL: not named */
 	const struct plan_backup *backups;
 	size_t backup_count; /* at least 1 */
@@ -146,8 +148,8 @@ enum plan_advice {
 	PLAN_ADVICE_UNSEEN_ADDRESS, /* DNS doesn't tell of those of an MX host */
 	PLAN_ADVICE_LITERAL,	    /* an MX host is an IP address */
 	PLAN_ADVICE_ALIAS,	    /* an MX host gets another name, `detail` */
-	PLAN_ADVICE_TTL_UNKNOWN,
-	PLAN_ADVICE_TTL_LONG, /* the old one lives on in caches for that long */
+	PLAN_ADVICE_TTL_UNKNOWN,    /* a cache said `seconds` */
+	PLAN_ADVICE_TTL_LONG,	    /* the old one lives on in caches for that long */
 	PLAN_ADVICES,
 };
 
@@ -180,5 +182,10 @@ const char *plan_type_name(enum plan_type type);
 const char *plan_why_name(enum plan_why why);
 const char *plan_obstacle_name(enum plan_obstacle obstacle);
 const char *plan_advice_name(enum plan_advice advice);
+
+/* The same for people: half a sentence, a sentence. Foreign names are in them. */
+const char *plan_why_text(enum plan_why why);
+const char *plan_obstacle_text(enum plan_obstacle obstacle); /* what is missing, and what helps */
+void plan_note_say(const struct plan_note *note, char *buffer, size_t size);
 
 #endif

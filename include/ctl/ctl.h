@@ -12,13 +12,15 @@
 #define CTL_EXIT_USAGE	     2
 #define CTL_EXIT_UNREACHABLE 3
 
-#define CTL_OPTIONS_MAX 8 /* of one command */
+#define CTL_OPTIONS_MAX 8  /* of one command */
+#define CTL_SEVERAL_MAX 16 /* values of an option that may be given so often */
 #define CTL_PROBLEM_MAX 1024
 
 /* "--name VALUE" or "--name=VALUE". */
 struct ctl_option {
 	const char *name;  /* without its dashes; NULL ends a table */
-	const char *value; /* what it takes, as in the help: "IP"; NULL: nothing */
+	const char *value; /* what it takes, as in the help: "IP"; NULL: nothing. "IP...": it may be
+			      given more than once (at most one option of a command) */
 	const char *what;  /* one line of help */
 };
 
@@ -46,10 +48,12 @@ struct ctl {
 	char *problem; /* where ctl_fail() puts what is wrong (CTL_PROBLEM_MAX bytes) instead of
 			  printing it; NULL: it prints */
 	int patience;  /* seconds until an answer; 0: as long as usual */
-	const struct ctl_command *commands;  /* all there are */
-	const struct ctl_command *family;    /* of `command`; NULL: it is none's */
-	const struct ctl_command *command;   /* the one that runs */
-	const char *values[CTL_OPTIONS_MAX]; /* of its options; NULL: not given */
+	const struct ctl_command *commands;   /* all there are */
+	const struct ctl_command *family;     /* of `command`; NULL: it is none's */
+	const struct ctl_command *command;    /* the one that runs */
+	const char *values[CTL_OPTIONS_MAX];  /* of its options; NULL: not given */
+	const char *several[CTL_SEVERAL_MAX]; /* of the one that may be given more than once */
+	size_t several_count;
 };
 
 /* What all commands take, for the help. */
@@ -106,6 +110,7 @@ int ctl_force(struct ctl *ctl, int argc, char **argv);
 int ctl_probe(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);
+int ctl_plan(struct ctl *ctl, int argc, char **argv);
 int ctl_report(struct ctl *ctl, int argc, char **argv);
 int ctl_help(struct ctl *ctl, int argc, char **argv);
 int ctl_recipients_list(struct ctl *ctl, int argc, char **argv); /* argv[0] is "list", ... */

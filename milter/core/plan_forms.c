@@ -255,7 +255,8 @@ void plan_nsupdate_lines(const struct plan *plan, const struct plan_facts *facts
 	}
 	if (server[0] != '\0')
 		line_of_name(&lines, "server ", server, "");
-	line_of_name(&lines, "zone ", facts->zone, "");
+	if (facts->zone_known)
+		line_of_name(&lines, "zone ", facts->zone, "");
 	take(arg, "; only if the records are still those that this was made from:");
 	lines_mx_as_seen(&lines, plan, facts);
 	lines_addresses_as_seen(&lines, plan);

@@ -378,7 +378,8 @@ void plan_set_ttls(struct plan *plan, const struct plan_facts *facts)
 			record->then.ttl = ttl;
 	}
 	if (facts->mx_count > 0 && facts->mx_ttl == 0 && plan_has_changes(plan))
-		plan_note_add(plan, PLAN_ADVICE_TTL_UNKNOWN, facts->domain.name);
+		plan_note_add(plan, PLAN_ADVICE_TTL_UNKNOWN, facts->domain.name)->seconds =
+			facts->mx_ttl_seen;
 	if (facts->mx_ttl > PLAN_TTL_MOST)
 		plan_note_add(plan, PLAN_ADVICE_TTL_LONG, facts->domain.name)->seconds =
 			facts->mx_ttl;

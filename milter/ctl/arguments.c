@@ -225,6 +225,22 @@ static int take_path(struct reading *reading, const char *word)
 	return CTL_EXIT_OK;
 }
 
+static bool may_be_several(const struct ctl_option *option)
+{
+	size_t length = option->value != NULL ? strlen(option->value) : 0;
+
+	return length > 3 && strcmp(option->value + length - 3, "...") == 0;
+}
+
+static int take_several(struct ctl *ctl, const struct ctl_option *option, const char *value)
+{
+	if (ctl->several_count == CTL_SEVERAL_MAX)
+		return ctl_misused(ctl, "--%s can be given %d times at most", option->name,
+				   CTL_SEVERAL_MAX);
+	ctl->several[ctl->several_count++] = value;
+	return CTL_EXIT_OK;
+}
+
 /* An option of the command's own. */
 static int take_own(struct reading *reading, const char *word)
 {
@@ -240,8 +256,10 @@ static int take_own(struct reading *reading, const char *word)
 		if (options[i].value == NULL && inside != NULL)
 			return ctl_misused(ctl, "--%s takes no value", options[i].name);
 		ctl->values[i] = options[i].value == NULL ? "" : take_value(reading, inside);
-		return ctl->values[i] != NULL ? CTL_EXIT_OK
-					      : missing_value(reading, "--", &options[i]);
+		if (ctl->values[i] == NULL)
+			return missing_value(reading, "--", &options[i]);
+		return may_be_several(&options[i]) ? take_several(ctl, &options[i], ctl->values[i])
+						   : CTL_EXIT_OK;
 	}
 	return unknown_option(ctl, word);
 }

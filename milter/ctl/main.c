@@ -18,6 +18,19 @@ static const struct ctl_option check_options[] = {
 	{ .name = NULL },
 };
 
+static const struct ctl_option plan_options[] = {
+	{ "backup", "NAME[=ADDR,...]...",
+	  "a backup, in order of preference, and the addresses that its name should have; may be "
+	  "given several times; without it: this host" },
+	{ "primary", "NAME",
+	  "the host that takes the domain's mail now, where the MX records don't say so" },
+	{ "ttl", "DURATION",
+	  "of the MX records and of new addresses: 300s to 1d; without it: that "
+	  "of the MX records there are when it is one of these, else 1h" },
+	{ "format", "FORMAT", "print only that: zone, nsupdate or table" },
+	{ .name = NULL },
+};
+
 static const struct ctl_option explain_options[] = {
 	{ "client", "IP", "the client's address; without it: a stranger's" },
 	{ "name", "HOST", "the client's verified name" },
@@ -132,6 +145,18 @@ static const struct ctl_command commands[] = {
 	  "  not see. Nothing is changed. Each finding has an id, which has a section in\n"
 	  "  backupmxctl-check(7). The exit code is 1 when there is an error among them.\n",
 	  "check\ncheck example.org --problems\n", check_options, 0, 1000, NULL },
+	{ "plan",
+	  "DOMAIN [--backup NAME[=ADDR,...]]... [--primary NAME] [--ttl DURATION] [--format "
+	  "FORMAT]",
+	  "the DNS records that make this host the domain's backup MX, and why", ctl_plan,
+	  "  Says what is there, to add, to change and to remove: as lines of the zone file,\n"
+	  "  as input for nsupdate, which does nothing when the zone has changed meanwhile,\n"
+	  "  and as a table for a web form. Records that work are left alone. It works\n"
+	  "  before the daemon is installed and without root; nothing is changed. See\n"
+	  "  backupmxctl-plan(7). The exit code is 1 when there can't be a plan.\n",
+	  "plan example.org\nplan example.org --format nsupdate | nsupdate -k Kupdate.key\n"
+	  "plan example.org --backup mx2.example.net --backup mx3.example.com=192.0.2.7\n",
+	  plan_options, 1, 1, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", NULL, NULL, NULL, NULL, 0, 0,
 	  recipients_commands },

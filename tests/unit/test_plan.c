@@ -201,6 +201,7 @@ static void read_row(struct row *row, char *mx, char *facts)
 	memset(row, 0, sizeof(*row));
 	text_copy(row->facts.domain.name, sizeof(row->facts.domain.name), "domain");
 	text_copy(row->facts.zone, sizeof(row->facts.zone), "domain");
+	row->facts.zone_known = true;
 	row->facts.domain.known = PLAN_NONE;
 	row->facts.mx = row->mx;
 	row->facts.mx_ttl = 3600;

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What DNS says of a domain and of its backups, as the facts of a plan. One thread.
+ *
+ * The MX records are asked of the zone's own servers: what a cache holds may be old, and its TTLs
+ * are counted down. Who can't be reached there is asked by the resolver, as everybody else.
+ */
+#include "ctl/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "io/dns.h"
+
+#define AUTHORITY_SERVERS    3	  /* of a zone, asked one after the other */
+#define AUTHORITY_TIMEOUT_MS 4000 /* for all of them */
+#define CNAMES_MAX	     16	  /* on the way to an address */
+
+/* ---- hosts ---- */
+
+static void take_addresses(struct plan_host *host, const struct resolved *resolved,
+			   enum dns_type type)
+{
+	const struct dns_record *record;
+
+	for (size_t i = 0; (record = resolved_record(resolved, type, i)) != NULL; i++)
+		if (host->address_count < MXSET_ADDRESSES_MAX)
+			host->addresses[host->address_count++] = record->ip;
+}
+
+/* Where the CNAMEs of an answer lead to; false: there are none for this name. */
+static bool follow_cname(const struct resolved *resolved, char *name, size_t size)
+{
+	const struct dns_record *record;
+
+	for (size_t i = 0; (record = resolved_record(resolved, DNS_TYPE_CNAME, i)) != NULL; i++)
+		if (strcmp(record->owner, name) == 0)
+			return text_copy(name, size, record->target);
+	return false;
+}
+
+static void take_canonical(struct plan_host *host, const struct resolved *resolved)
+{
+	char name[MAIL_DOMAIN_MAX + 1];
+	int steps = 0;
+
+	text_copy(name, sizeof(name), host->name);
+	while (steps < CNAMES_MAX && follow_cname(resolved, name, sizeof(name)))
+		steps++;
+	if (steps > 0)
+		text_copy(host->canonical, sizeof(host->canonical), name);
+}
+
+static void start_host(struct resolve *resolve, const char *name)
+{
+	if (name[0] == '\0')
+		return;
+	resolve_start(resolve, name, DNS_TYPE_A);
+	resolve_start(resolve, name, DNS_TYPE_AAAA);
+}
+
+/* start_host() several, then take them: they are asked all at once. */
+static void take_host(struct plan_host *host, struct resolve *resolve, const char *name)
+{
+	const struct resolved *v4, *v6;
+
+	*host = (struct plan_host){ .known = PLAN_NONE };
+	text_copy(host->name, sizeof(host->name), name);
+	if (name[0] == '\0')
+		return;
+	v4 = resolve_now(resolve, name, DNS_TYPE_A);
+	v6 = resolve_now(resolve, name, DNS_TYPE_AAAA);
+	take_addresses(host, v4, DNS_TYPE_A);
+	take_addresses(host, v6, DNS_TYPE_AAAA);
+	take_canonical(host, v4->count > 0 ? v4 : v6);
+	if (host->address_count > 0)
+		host->known = PLAN_FOUND;
+	else if (v4->status == DNS_FAILED || v6->status == DNS_FAILED)
+		host->known = PLAN_CANT_TELL;
+}
+
+/* ---- zones ---- */
+
+static bool is_within(const char *name, const char *zone)
+{
+	size_t length = strlen(name), tail = strlen(zone);
+
+	if (tail == 0)
+		return true;
+	return strcmp(name, zone) == 0 || (length > tail && name[length - tail - 1] == '.' &&
+					   strcmp(name + length - tail, zone) == 0);
+}
+
+/* The SOA of the zone that a name lies in; NULL: DNS doesn't tell. Of a name that is an alias the
+ * answer speaks of its target's zone, so its parents are asked. */
+static const struct dns_record *zone_of(struct resolve *resolve, const char *name)
+{
+	for (const char *at = name; at != NULL; at = strchr(at, '.')) {
+		const struct dns_record *soa;
+		const struct resolved *resolved;
+
+		at += *at == '.';
+		resolved = resolve_now(resolve, at, DNS_TYPE_SOA);
+		soa = resolved_record(resolved, DNS_TYPE_SOA, 0);
+		if (soa != NULL && is_within(at, soa->owner))
+			return soa;
+		if (resolved->status == DNS_FAILED)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* The addresses of a zone's name servers. */
+static size_t server_addresses(struct resolve *resolve, const char *zone,
+			       struct dns_server *servers)
+{
+	const struct resolved *ns = resolve_now(resolve, zone, DNS_TYPE_NS);
+	const struct dns_record *record;
+	size_t count = 0;
+
+	for (size_t i = 0; (record = resolved_record(ns, DNS_TYPE_NS, i)) != NULL; i++) {
+		struct plan_host host;
+
+		if (count == AUTHORITY_SERVERS)
+			break;
+		take_host(&host, resolve, record->target);
+		if (host.address_count > 0)
+			servers[count++] = (struct dns_server){ .ip = host.addresses[0] };
+	}
+	return count;
+}
+
+/* ---- MX records ---- */
+
+static void take_mx_records(struct plan_gathered *gathered, const struct resolved *mx)
+{
+	const struct dns_record *record;
+	size_t count = resolved_count(mx, DNS_TYPE_MX);
+
+	gathered->mx = memory_array(count + 1, sizeof(*gathered->mx));
+	gathered->facts.mx = gathered->mx;
+	gathered->facts.mx_count = count;
+	for (size_t i = 0; (record = resolved_record(mx, DNS_TYPE_MX, i)) != NULL; i++) {
+		text_copy(gathered->mx[i].host.name, sizeof(gathered->mx[i].host.name),
+			  record->target);
+		gathered->mx[i].preference = (uint16_t)record->preference;
+		gathered->facts.mx_ttl_seen = record->ttl;
+	}
+}
+
+/* Asks the zone's own servers. False: they don't answer. */
+static bool take_mx_of_authority(struct plan_gathered *gathered, struct check *check)
+{
+	struct dns_server servers[AUTHORITY_SERVERS];
+	struct dns_settings settings = { .servers = servers, .timeout_ms = AUTHORITY_TIMEOUT_MS };
+	struct resolve *resolve;
+	const struct resolved *mx;
+	struct dns *dns;
+	bool told;
+
+	if (!gathered->facts.zone_known)
+		return false;
+	settings.server_count = server_addresses(check->resolve, gathered->facts.zone, servers);
+	if (settings.server_count == 0)
+		return false;
+	settings.timeout_ms /= (int64_t)settings.server_count;
+	dns = dns_new(check->loop, &settings);
+	if (dns == NULL)
+		return false;
+	resolve = resolve_new(check->loop, dns);
+	mx = resolve_now(resolve, gathered->facts.domain.name, DNS_TYPE_MX);
+	told = mx->status != DNS_FAILED;
+	if (told) {
+		take_mx_records(gathered, mx);
+		gathered->facts.mx_ttl = gathered->facts.mx_ttl_seen;
+	}
+	dns_free(dns);
+	resolve_free(resolve);
+	return told;
+}
+
+static bool take_mx(struct plan_gathered *gathered, struct check *check, char *problem)
+{
+	const struct resolved *mx;
+
+	if (take_mx_of_authority(gathered, check))
+		return true;
+	mx = resolve_now(check->resolve, gathered->facts.domain.name, DNS_TYPE_MX);
+	if (mx->status == DNS_FAILED) {
+		snprintf(problem, CTL_PROBLEM_MAX,
+			 "the MX records of %s: %s; nothing can be "
+			 "planned without knowing them",
+			 gathered->facts.domain.name, resolved_problem(mx));
+		return false;
+	}
+	take_mx_records(gathered, mx);
+	/* what is left of it is too much already */
+	if (gathered->facts.mx_ttl_seen > PLAN_TTL_MOST)
+		gathered->facts.mx_ttl = gathered->facts.mx_ttl_seen;
+	return true;
+}
+
+static void take_mx_hosts(struct plan_gathered *gathered, struct resolve *resolve)
+{
+	size_t count = gathered->facts.mx_count;
+
+	for (size_t i = 0; i < count; i++)
+		start_host(resolve, gathered->mx[i].host.name);
+	for (size_t i = 0; i < count; i++) {
+		char name[MAIL_DOMAIN_MAX + 1];
+
+		text_copy(name, sizeof(name), gathered->mx[i].host.name);
+		take_host(&gathered->mx[i].host, resolve, name);
+	}
+}
+
+/* ---- the backups ---- */
+
+/* An address that the world can send mail to. */
+static bool is_public(const struct ip *ip)
+{
+	static const char *const others[] = {
+		"0.0.0.0/8",	  "10.0.0.0/8",	   "100.64.0.0/10",  "127.0.0.0/8",
+		"169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+		"::/127",	  "fc00::/7",	   "fe80::/10",	     "ff00::/8",
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct ip_network network;
+		const char *why;
+
+		if (ip_network_parse(others[i], &network, &why) &&
+		    ip_network_contains(&network, ip))
+			return false;
+	}
+	return true;
+}
+
+static void want(struct plan_backup *backup, const struct ip *ip)
+{
+	if (backup->wanted_count < MXSET_ADDRESSES_MAX)
+		backup->wanted[backup->wanted_count++] = *ip;
+}
+
+/* The only public address of a family that the interfaces have. Of several none: which one senders
+ * should use isn't ours to guess. */
+static void want_of_interfaces(struct plan_backup *backup, const struct identity *identity,
+			       enum ip_family family)
+{
+	const struct ip *found = NULL;
+
+	for (size_t i = 0; i < identity->self.address_count; i++) {
+		const struct ip *ip = &identity->addresses[i];
+
+		if (ip->family != family || !is_public(ip) ||
+		    (found != NULL && ip_equal(found, ip)))
+			continue;
+		if (found != NULL)
+			return;
+		found = ip;
+	}
+	if (found != NULL)
+		want(backup, found);
+}
+
+static void want_own(struct plan_backup *backup, const struct check *check)
+{
+	size_t configured = check->config->milter.my_address_count;
+
+	backup->own = check->identity.addresses;
+	backup->own_count = check->identity.self.address_count;
+	if (backup->wanted_count > 0)
+		return;
+	for (size_t i = 0; i < configured; i++)
+		want(backup, &check->config->milter.my_addresses[i]);
+	backup->chosen = configured > 0;
+	if (configured > 0)
+		return;
+	want_of_interfaces(backup, &check->identity, IP_V4);
+	want_of_interfaces(backup, &check->identity, IP_V6);
+}
+
+static void take_backup(struct plan_backup *backup, struct check *check, const char *name)
+{
+	const struct dns_record *soa;
+
+	take_host(&backup->host, check->resolve, name);
+	soa = zone_of(check->resolve,
+		      backup->host.canonical[0] != '\0' ? backup->host.canonical : name);
+	if (soa != NULL)
+		text_copy(backup->zone, sizeof(backup->zone), soa->owner);
+	if (mx_identity_has_name(&check->identity.self, name))
+		want_own(backup, check);
+}
+
+static void take_backups(struct plan_gathered *gathered, struct check *check,
+			 const struct plan_wish *wish)
+{
+	size_t count = wish->backup_count > 0 ? wish->backup_count : 1;
+
+	gathered->backups = memory_array(count, sizeof(*gathered->backups));
+	gathered->facts.backups = gathered->backups;
+	gathered->facts.backup_count = count;
+	for (size_t i = 0; i < wish->backup_count; i++)
+		start_host(check->resolve, wish->backups[i].name);
+	for (size_t i = 0; i < count; i++) {
+		struct plan_backup *backup = &gathered->backups[i];
+
+		for (size_t j = 0; j < wish->backups[i].address_count; j++)
+			want(backup, &wish->backups[i].addresses[j]);
+		backup->chosen = backup->wanted_count > 0;
+		take_backup(backup, check,
+			    wish->backup_count > 0 ? wish->backups[i].name
+						   : check_host_name(check));
+		/* who can't be told to lie elsewhere lies where its name says */
+		if (backup->zone[0] == '\0' && is_within(backup->host.name, gathered->facts.zone))
+			text_copy(backup->zone, sizeof(backup->zone), gathered->facts.zone);
+	}
+}
+
+/* ---- names of addresses ---- */
+
+/* "20.2.0.192.in-addr.arpa" (RFC 1035 3.5), nibbles below ip6.arpa (RFC 3596 2.5) */
+static void reverse_name(const struct ip *ip, char *buffer, size_t size)
+{
+	struct text text;
+
+	text_init(&text, buffer, size);
+	if (ip->family == IP_V4) {
+		text_add_format(&text, "%u.%u.%u.%u.in-addr.arpa", ip->bytes[3], ip->bytes[2],
+				ip->bytes[1], ip->bytes[0]);
+		return;
+	}
+	for (int i = 15; i >= 0; i--)
+		text_add_format(&text, "%x.%x.", ip->bytes[i] & 0xf, ip->bytes[i] >> 4);
+	text_add(&text, "ip6.arpa");
+}
+
+static void reverse_add(struct plan_gathered *gathered, struct resolve *resolve,
+			const struct ip *ip, const char *wanted)
+{
+	struct plan_reverse reverse = { .ip = *ip, .known = PLAN_NONE };
+	char name[128];
+	const struct resolved *resolved;
+	const struct dns_record *ptr;
+
+	reverse_name(ip, name, sizeof(name));
+	resolved = resolve_now(resolve, name, DNS_TYPE_PTR);
+	if (resolved->status == DNS_FAILED)
+		reverse.known = PLAN_CANT_TELL;
+	/* of several names the right one counts */
+	for (size_t i = 0; (ptr = resolved_record(resolved, DNS_TYPE_PTR, i)) != NULL; i++) {
+		reverse.known = PLAN_FOUND;
+		if (i == 0 || strcmp(ptr->target, wanted) == 0)
+			text_copy(reverse.name, sizeof(reverse.name), ptr->target);
+	}
+	gathered->reverse = memory_resize(gathered->reverse, gathered->facts.reverse_count + 1,
+					  sizeof(reverse));
+	gathered->reverse[gathered->facts.reverse_count++] = reverse;
+	gathered->facts.reverse = gathered->reverse;
+}
+
+static void take_reverse(struct plan_gathered *gathered, struct resolve *resolve)
+{
+	for (size_t i = 0; i < gathered->facts.backup_count; i++) {
+		const struct plan_backup *backup = &gathered->backups[i];
+		const char *name = backup->host.canonical[0] != '\0' ? backup->host.canonical
+								     : backup->host.name;
+
+		for (size_t j = 0; j < backup->host.address_count; j++)
+			reverse_add(gathered, resolve, &backup->host.addresses[j], name);
+		for (size_t j = 0; j < backup->wanted_count; j++)
+			reverse_add(gathered, resolve, &backup->wanted[j], name);
+	}
+}
+
+/* ---- all of it ---- */
+
+static void take_zone(struct plan_gathered *gathered, struct resolve *resolve)
+{
+	struct plan_facts *facts = &gathered->facts;
+	const struct dns_record *soa = zone_of(resolve, facts->domain.name);
+
+	facts->zone_known = soa != NULL;
+	text_copy(facts->zone, sizeof(facts->zone), soa != NULL ? soa->owner : facts->domain.name);
+	if (soa != NULL)
+		text_copy(gathered->server, sizeof(gathered->server), soa->target);
+}
+
+static bool take_domain(struct plan_gathered *gathered, struct check *check,
+			const struct plan_wish *wish, char *problem)
+{
+	struct plan_host *domain = &gathered->facts.domain;
+
+	take_host(domain, check->resolve, wish->domain);
+	take_zone(gathered, check->resolve);
+	if (!take_mx(gathered, check, problem))
+		return false;
+	if (gathered->facts.mx_count > 0 || domain->known != PLAN_CANT_TELL ||
+	    wish->primary[0] != '\0')
+		return true;
+	snprintf(problem, CTL_PROBLEM_MAX,
+		 "%s has no MX records, and DNS doesn't tell whether it has an address: who "
+		 "takes its mail now isn't known; name that host by --primary",
+		 wish->domain);
+	return false;
+}
+
+bool plan_gather(struct plan_gathered *gathered, struct check *check, const struct plan_wish *wish,
+		 char *problem)
+{
+	memset(gathered, 0, sizeof(*gathered));
+	gathered->facts.ttl = wish->ttl;
+	if (!take_domain(gathered, check, wish, problem))
+		return false;
+	take_mx_hosts(gathered, check->resolve);
+	if (wish->primary[0] != '\0') {
+		take_host(&gathered->primary, check->resolve, wish->primary);
+		gathered->facts.primary = &gathered->primary;
+	}
+	take_backups(gathered, check, wish);
+	take_reverse(gathered, check->resolve);
+	return true;
+}
+
+void plan_gathered_fini(struct plan_gathered *gathered)
+{
+	free(gathered->mx);
+	free(gathered->backups);
+	free(gathered->reverse);
+}
