@@ -74,5 +74,7 @@ void smtp_client_abort(struct smtp_client *client);
 
 /* What the opening found: offers, host name, TLS. */
 const struct smtp_dialog *smtp_client_dialog(const struct smtp_client *client);
+/* The TLS session, to be looked at only, while it stands; NULL: there is none. */
+struct ssl_st *smtp_client_tls(const struct smtp_client *client);
 
 #endif

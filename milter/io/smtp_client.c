@@ -480,6 +480,11 @@ const struct smtp_dialog *smtp_client_dialog(const struct smtp_client *client)
 	return &client->dialog;
 }
 
+struct ssl_st *smtp_client_tls(const struct smtp_client *client)
+{
+	return client->dialog.secure ? bufferevent_openssl_get_ssl(client->stream) : NULL;
+}
+
 struct smtp_clients *smtp_clients_new(struct loop *loop, struct tls *tls)
 {
 	struct smtp_clients *clients = memory_alloc(sizeof(*clients));
