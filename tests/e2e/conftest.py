@@ -2,8 +2,10 @@
 #
 # End-to-end tests: real Postfix on both sides, a real DNS server, the real daemon, in namespaces.
 # A module's tests share one lab; a module that wants other settings says so in MILTER_SETTINGS, and
-# in CONFIGURED_DOMAINS if other domains than those that the MTA relays are to be configured.
-# When a test fails, the logs of the milter and of both Postfixes are shown with it.
+# in CONFIGURED_DOMAINS if other domains than those that the MTA relays are to be configured. One
+# that is about one MTA only says so in MTA; all others run with Sendmail as the backup's MTA when
+# the environment has BACKUPMX_LAB_MTA=sendmail.
+# When a test fails, the logs of the milter and of both MTAs are shown with it.
 
 import os
 import pathlib
@@ -24,19 +26,22 @@ _labs = []
 def lab(request):
     """The module's lab. Leaving it stops the daemon: anything but a clean end is an error."""
     with new_lab(getattr(request.module, "MILTER_SETTINGS", {}),
-                 getattr(request.module, "CONFIGURED_DOMAINS", None)) as lab:
+                 getattr(request.module, "CONFIGURED_DOMAINS", None),
+                 getattr(request.module, "MTA", None)) as lab:
         yield lab
 
 
 @pytest.fixture
-def own_lab():
+def own_lab(request):
     """A lab for one test: own_lab() or own_lab({section: {key: value}})."""
+    mta = getattr(request.module, "MTA", None)
     with ExitStack() as opened:
-        yield lambda settings=None: opened.enter_context(new_lab(settings or {}))
+        yield lambda settings=None: opened.enter_context(new_lab(settings or {}, mta=mta))
 
 
-def new_lab(settings, configured=None):
-    lab = Lab(milter=settings, configured=configured, keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
+def new_lab(settings, configured=None, mta=None):
+    lab = Lab(milter=settings, configured=configured, mta=mta,
+              keep=bool(os.environ.get("BACKUPMX_KEEP_LAB")))
     _labs.append(lab)
     return lab
 

@@ -24,7 +24,11 @@ TAG = re.compile(
 
 def expect(reply, wanted, recipient):
     """The reply is this text, word for word, and ends with the id of its log line."""
-    assert re.fullmatch(re.escape(wanted.format(recipient)) + r" \(id [a-z0-9]{8}\)", reply.text), (
+    # Sendmail puts the recipient before a 550 by itself, in a form of its own.
+    words = [re.escape(wanted.format(recipient))]
+    if wanted.startswith("550 "):
+        words.append(re.escape(wanted.replace("<{}>:", "<{}>...").format(recipient)))
+    assert re.fullmatch(rf"({'|'.join(words)}) \(id [a-z0-9]{{8}}\)", reply.text), (
         f"wanted {wanted.format(recipient)!r}, got {reply.text!r}")
 
 
@@ -97,3 +101,42 @@ def delivered_once(lab, mailbox, token):
 def nothing_bounced(lab):
     assert not lab.backup.bounces()
     assert not lab.foreign.deliveries(SENDER), "the sender got mail: a bounce?"
+
+
+def whole_outage(lab, break_it, number, name, reasons):
+    """An outage from a primary that is up to mail delivered after it. break_it(lab): a context in
+    which the primary of example.test is away; number: which users are this outage's; reasons: those
+    that the milter may give. Returns what was measured: [(what, value)]."""
+    known, never_seen, invented = (
+        f"user{number}@example.test", f"user{50 + number}@example.test",
+        f"nobody{number}@example.test")
+    token = f"mail-of-{name.replace(' ', '-')}"
+
+    until_up(lab)
+    [reply] = lab.learn(known)
+    expect(reply, GO_TO_PRIMARY, known)
+    lab.learn(invented, verdict="invalid")
+
+    mark = lab.milter.mark()
+    began = time.monotonic()
+    with break_it(lab):
+        began = time.monotonic() if name.startswith("banner") or name == "reset" else began
+        down = wait_down(lab, mark)
+        noticed = time.monotonic() - began
+        assert down["was"] == "up"
+        assert down["reason"] in reasons
+
+        with lab.session() as session:
+            expect(session.ask(never_seen), NOT_KNOWN_YET, never_seen)
+            expect(session.ask(invented), NO_SUCH_USER, invented)
+            sent = session.send(known, token)
+        assert sent.accepted, sent
+        wait_deferred(lab, 1)
+        mark = lab.milter.mark()
+
+    seconds = recovered(lab, mark, mails=1)
+    tag = the_tag(delivered_once(lab, known, token))
+    assert (tag["primary"], tag["recipients"], tag["reason"]) == ("down", "valid", "primary-down")
+    assert tag["by"] == "mx2.example.test" and tag["client"] == "192.0.2.30" and tag["since"]
+    return [(f"{name}: detected after", f"{noticed:.1f} s, reason={down['reason']}"),
+            (f"{name}: queue empty after the change to up", f"{seconds:.2f} s")]

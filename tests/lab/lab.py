@@ -24,6 +24,7 @@ from .dns import RECORDS, RELAYED, Dns
 from .host import Host
 from .milter import PORT, SETTINGS, USER, Milter
 from .postfix import BackupPostfix, MailboxPostfix
+from .sendmail import BackupSendmail
 from .smtp_client import SmtpSession
 
 HOSTS = {
@@ -36,7 +37,11 @@ HOSTS = {
 
 # Port 25 at these addresses is where mail to example.test goes while its primary is up.
 EXAMPLE_PRIMARY = ["192.0.2.10", "2001:db8::10"]
-MILTER_SOCKET = f"inet:127.0.0.1:{PORT}"
+# The backup's MTA, and how that writes the milter's socket.
+BACKUPS = {
+    "postfix": (BackupPostfix, f"inet:127.0.0.1:{PORT}"),
+    "sendmail": (BackupSendmail, f"inet:{PORT}@127.0.0.1"),
+}
 EXEMPT_CLIENT = "192.0.2.31"
 
 FIREWALL_BOOK = f"""\
@@ -57,9 +62,11 @@ def _leave_by_exit(number, _frame):
 
 
 class Lab:
-    """`with Lab() as lab:`. milter: settings by section (see milter.SETTINGS), or None for none."""
+    """`with Lab() as lab:`. milter: settings by section (see milter.SETTINGS), or None for none.
+    mta: the backup's, see BACKUPS; default is what the environment's BACKUPMX_LAB_MTA says."""
 
-    def __init__(self, milter=(), relayed=None, configured=None, keep=False):
+    def __init__(self, milter=(), relayed=None, configured=None, keep=False, mta=None):
+        self.mta = mta or os.environ.get("BACKUPMX_LAB_MTA") or "postfix"
         self._milter_settings = None if milter is None else dict(milter)
         self._relayed = RELAYED if relayed is None else relayed
         self._configured = self._relayed if configured is None else configured
@@ -124,19 +131,20 @@ class Lab:
             self.primary_host, [name for name in self._relayed if name != "null.test"])
         self.foreign = MailboxPostfix(
             self.foreign_host, ["foreign.test", "sender.test", "hop.test", "onlyhop.test"])
-        self.backup = BackupPostfix(
-            self.backup_host, "" if self._milter_settings is None else MILTER_SOCKET)
-        postfixes = (self.primary, self.foreign, self.backup)
-        for postfix in postfixes:
-            postfix.start()
+        make_backup, milter_socket = BACKUPS[self.mta]
+        self.backup = make_backup(
+            self.backup_host, "" if self._milter_settings is None else milter_socket)
+        mtas = (self.primary, self.foreign, self.backup)
+        for mta in mtas:
+            mta.start()
         self.backup_host.nft(FIREWALL_BOOK)
         self.dns.wait_up()
         if self._milter_settings is not None:
             self.milter = Milter(self.backup_host)
             self.configure_milter()
             self.milter.start()
-        for postfix in postfixes:
-            postfix.wait_up()
+        for mta in mtas:
+            mta.wait_up()
 
     def _start_janitor(self):
         """Removes the scratch folder when we are gone, even by kill -9. Returns its farewell."""
