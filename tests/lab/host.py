@@ -189,8 +189,11 @@ class Host:
                 if os.stat(f"/proc/{entry}/ns/pid").st_ino != ours:
                     continue
                 name = pathlib.Path(f"/proc/{entry}/comm").read_text().strip()
+                ended = not pathlib.Path(f"/proc/{entry}/cmdline").read_bytes()
             except OSError:
                 continue
+            if ended:
+                continue  # a zombie
             if pattern is None or pattern in name:
                 found.append(int(entry))
         return found

@@ -8,6 +8,7 @@
 import os
 import pathlib
 import re
+import signal
 
 from peers.waiting import eventually
 
@@ -54,7 +55,7 @@ SETTINGS = {
                 "define(`confTO_CONNECT', `3s')dnl\ndefine(`confTO_ICONNECT', `3s')dnl\n"
                 "define(`confTO_INITIAL', `5s')dnl\ndefine(`confTO_HELO', `5s')dnl",
     "relay": "RELAY_DOMAIN_FILE(`/etc/mail/relay-domains')dnl",
-    "routes": "FEATURE(`mailertable', `text -o /etc/mail/mailertable')dnl",
+    "routes": "FEATURE(`mailertable', `text -o -v1 /etc/mail/mailertable')dnl",
     "milter": "",
     "more": "",
     "mailers": "MAILER(`local')dnl\nMAILER(`smtp')dnl",
@@ -117,15 +118,13 @@ class BackupSendmail:
 
     def stop(self):
         """All its processes are gone when this returns, those that deliver too."""
-        def gone():
-            found = self.host.processes("sendmail")
-            for pid in found:
-                try:
-                    os.kill(pid, 15)
-                except ProcessLookupError:
-                    pass
-            return not found
-        eventually(gone, 10, f"Sendmail on {self.host.name} stopped", pause=0.1)
+        for pid in self.host.processes("sendmail"):
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        eventually(lambda: not self.host.processes("sendmail"), 10,
+                   f"Sendmail on {self.host.name} stopped")
 
     def reconfigure(self, **settings):
         """Other lines of the mc file, in force at once."""
