@@ -7,5 +7,8 @@
 
 extern const struct check_group check_group_setup; /* configuration, daemon, mode */
 extern const struct check_group check_group_mta;   /* Postfix, Sendmail */
+extern const struct check_group check_group_setup;	/* configuration, daemon, mode */
+extern const struct check_group check_group_mx;		/* our place in the MX sets */
+extern const struct check_group check_group_mx_targets; /* CNAMEs, addresses */
 
 #endif

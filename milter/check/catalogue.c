@@ -7,6 +7,8 @@
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
 	&check_group_mta,
+	&check_group_mx,
+	&check_group_mx_targets,
 	NULL,
 };
 

@@ -5,6 +5,7 @@
 
 import ipaddress
 import signal
+import socket
 import subprocess
 
 from peers.waiting import eventually
@@ -114,10 +115,27 @@ zone:
     name: "."
     zonefile: "{self.zone_file}"
 """)
+        self.version = 0
         self._write()
 
     def _write(self):
-        self.zone_file.write_text(zone_text(self.records))
+        self.version += 1
+        self.zone_file.write_text(zone_text(self.records) + f"version.test. A {self._mark()}\n")
+
+    def _mark(self):
+        """An address that stands for the zone's version."""
+        return ipaddress.ip_address(self.version)
+
+    def _serves_version(self):
+        """Has the server read what was written last?"""
+        question = bytes.fromhex("0001 0000 0001 0000 0000 0000") + b"\7version\4test\0\0\1\0\1"
+        with self.host.network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.5)
+            client.sendto(question, (ADDRESS, 53))
+            try:
+                return self._mark().packed in client.recv(4096)
+            except OSError:
+                return False
 
     def start(self):
         self.process = self.host.start(
@@ -133,7 +151,7 @@ zone:
         self.process.wait(10)
 
     def change(self, changes):
-        """Sets records by name; None takes a name away. The server reads the zone again."""
+        """Sets records by name; None takes a name away. The server has read them on return."""
         for name, entries in changes.items():
             if entries is None:
                 self.records.pop(name, None)
@@ -141,3 +159,4 @@ zone:
                 self.records[name] = entries
         self._write()
         self.process.send_signal(signal.SIGHUP)
+        eventually(self._serves_version, 10, lambda: f"the new zone\n{self.log.read_text()}")

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What several rules ask of an MX set. */
+#ifndef BACKUPMX_CHECK_MX_H
+#define BACKUPMX_CHECK_MX_H
+
+#include <stdbool.h>
+
+#include "check/check.h"
+
+#define CHECK_MX_TTL 3600 /* seconds, in the zone lines that mend something */
+
+/* Has it MX records to judge? (Not when there are none, or it takes no mail.) */
+bool check_mx_has_hosts(const struct check_domain *domain);
+
+/* Is this entry our business: we ourselves, and those to whom mail goes before us? Other backups
+ * are not. As long as we aren't listed, or nobody is better, all are. */
+bool check_mx_concerns(const struct mxset *set, const struct mx_host *host);
+
+/* Is the target an address where a name belongs (RFC 5321 5.1)? */
+bool check_mx_is_literal(const struct mx_host *host, struct ip *ip);
+
+/* Our preference; false when we are not listed. */
+bool check_mx_preference(const struct mxset *set, unsigned *preference);
+
+/* Adds the zone line of an MX record as a mend. */
+void check_mend_mx(struct check *check, const char *domain, unsigned preference,
+		   const char *target);
+
+#endif

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where are we in a domain's MX set, and is that a backup's place? */
+#include "check/mx.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "check/addresses.h"
+#include "check/groups.h"
+#include "io/idna.h"
+
+#define PREFERENCE_MAX 65535
+#define PREFERENCE_GAP 10 /* room for hosts that come later */
+
+static const struct check_rule lookup_rule = {
+	"mx-lookup",
+	"the domain's MX records can be looked up",
+	"Senders that can't look them up keep or return their mail, and the milter goes on with "
+	"the records it saw last.",
+};
+
+static const struct check_rule null_rule = {
+	"mx-null",
+	"the domain takes mail at all",
+	"A null MX (RFC 7505) tells senders to return all mail for the domain at once, and must "
+	"be its only MX record.",
+};
+
+static const struct check_rule implicit_rule = {
+	"mx-implicit",
+	"the domain has MX records",
+	"Without an MX record mail goes to the domain's own address and nowhere else: there is no "
+	"backup. As soon as one MX record is there, that address counts no more, so the primary "
+	"needs one, too.",
+};
+
+static const struct check_rule listed_rule = {
+	"mx-listed",
+	"this host is one of the domain's MX hosts",
+	"Senders know a backup by its MX record only. While this host isn't listed, the milter "
+	"never sends anybody to the primary.",
+};
+
+static const struct check_rule best_rule = {
+	"mx-best",
+	"another MX host is better than this one",
+	"A backup comes behind the primary. When nobody is better, all mail comes here first and "
+	"there is no host to which a sender could be told to go.",
+};
+
+static const struct check_rule self_rule = {
+	"mx-self",
+	"this host is in the MX set once, by a name that it knows as its own",
+	"The MTA drops its own entry and all behind it, so that mail doesn't go round in circles "
+	"(RFC 5321 5.1). An entry that is this host under a name it doesn't know, or a name that "
+	"leads elsewhere, makes that fail.",
+};
+
+static const struct check_rule duplicate_rule = {
+	"mx-duplicate",
+	"each host is listed once",
+	"Two entries of one host are no second chance: senders try the same machine twice.",
+};
+
+static const struct check_rule equal_rule = {
+	"mx-equal",
+	"no other host has this host's preference",
+	"Senders choose among equal hosts by chance. An equal host isn't better: nobody is told "
+	"to go there instead.",
+};
+
+/* ---- what several rules ask ---- */
+
+bool check_mx_has_hosts(const struct check_domain *domain)
+{
+	return domain->set.standing == MX_STANDING_BACKUP ||
+	       domain->set.standing == MX_STANDING_BEST ||
+	       domain->set.standing == MX_STANDING_UNLISTED;
+}
+
+bool check_mx_preference(const struct mxset *set, unsigned *preference)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->hosts[i].role == MX_SELF) {
+			*preference = set->hosts[i].preference;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool check_mx_concerns(const struct mxset *set, const struct mx_host *host)
+{
+	if (host->name[0] == '\0')
+		return false; /* a null MX where it doesn't belong: mx-null says so */
+	return set->standing != MX_STANDING_BACKUP || host->role != MX_NOT_BETTER;
+}
+
+/* A zone file may hold an address with brackets, and as one label with its dots escaped. */
+bool check_mx_is_literal(const struct mx_host *host, struct ip *ip)
+{
+	char bare[sizeof(host->name)];
+	TEXT_ON(text, bare);
+
+	for (const char *at = host->name; *at != '\0'; at++)
+		if (strchr("[]\\", *at) == NULL)
+			text_add_char(&text, *at);
+	return ip_parse_literal(bare, ip);
+}
+
+void check_mend_mx(struct check *check, const char *domain, unsigned preference, const char *target)
+{
+	check_mend(check->findings, "%s. %d IN MX %u %s.", domain, CHECK_MX_TTL, preference,
+		   target);
+}
+
+/* A number behind all others, with room between. */
+static unsigned preference_behind(const struct mxset *set, bool with_us)
+{
+	unsigned last = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		if (with_us || set->hosts[i].role != MX_SELF)
+			last = set->hosts[i].preference;
+	return last + PREFERENCE_GAP <= PREFERENCE_MAX ? last + PREFERENCE_GAP : PREFERENCE_MAX;
+}
+
+static void mend_by_plan(struct check *check, const struct check_domain *domain)
+{
+	check_mend(check->findings, "# or let it be worked out for all records at once:");
+	check_mend(check->findings, "backupmxctl plan %s", domain->name);
+}
+
+/* "mx1.example.test (10), mx2.example.test (20)" */
+static void say_hosts(const struct mxset *set, struct text *say)
+{
+	for (size_t i = 0; i < set->count; i++)
+		text_add_format(say, "%s%s (%u)", i > 0 ? ", " : "",
+				set->hosts[i].name[0] != '\0' ? set->hosts[i].name : ".",
+				(unsigned)set->hosts[i].preference);
+}
+
+/* ---- are there any? ---- */
+
+/* False when there is nothing more to say of the domain. */
+static bool lookup_judge(struct check *check, const struct check_domain *domain)
+{
+	size_t count = resolved_count(domain->mx, DNS_TYPE_MX);
+
+	if (domain->mx->status == DNS_FOUND || domain->mx->status == DNS_NO_DATA) {
+		check_add(check->findings, &lookup_rule, CHECK_OK, domain->name,
+			  "%zu MX record%s found", count, count == 1 ? " is" : "s are");
+		return true;
+	}
+	check_add(check->findings, &lookup_rule, CHECK_ERROR, domain->name, "%s",
+		  resolved_problem(domain->mx));
+	if (domain->mx->status == DNS_NO_DOMAIN)
+		check_mend(check->findings, "# is the name spelled right, and still registered?");
+	check_mend(check->findings, "dig +trace %s. MX", domain->name);
+	return false;
+}
+
+static bool null_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+
+	if (set->standing == MX_STANDING_NULL) {
+		check_add(check->findings, &null_rule, CHECK_ERROR, domain->name,
+			  "the only MX record is \".\": the domain takes no mail");
+		check_mend(check->findings,
+			   "# if it is to take mail, put the primary's and this host's MX records "
+			   "in its place:");
+		check_mend(check->findings, "backupmxctl plan %s", domain->name);
+		check_mend(check->findings,
+			   "# if not, take the domain out of the MTA's relay domains");
+		return false;
+	}
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->hosts[i].name[0] != '\0')
+			continue;
+		check_add(check->findings, &null_rule, CHECK_WARNING, domain->name,
+			  "a null MX (%u \".\") stands beside other MX records",
+			  (unsigned)set->hosts[i].preference);
+		check_mend(check->findings, "# remove: %s. IN MX %u .", domain->name,
+			   (unsigned)set->hosts[i].preference);
+		return true;
+	}
+	check_add(check->findings, &null_rule, CHECK_OK, domain->name, "no null MX is among them");
+	return true;
+}
+
+static bool implicit_judge(struct check *check, const struct check_domain *domain)
+{
+	if (domain->set.count > 0) {
+		check_add(check->findings, &implicit_rule, CHECK_OK, domain->name,
+			  "mail goes by MX records, not by the domain's own address");
+		return true;
+	}
+	check_add(check->findings, &implicit_rule, CHECK_ERROR, domain->name,
+		  "there is no MX record");
+	check_mend(check->findings, "# the host that has taken mail so far, then this one:");
+	check_mend_mx(check, domain->name, PREFERENCE_GAP, domain->name);
+	check_mend_mx(check, domain->name, 2 * PREFERENCE_GAP, check_host_name(check));
+	mend_by_plan(check, domain);
+	return false;
+}
+
+/* ---- our place ---- */
+
+static void unlisted(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	bool has_primary = domain->config->primary.count > 0;
+	char line[2048];
+	TEXT_ON(say, line);
+
+	say_hosts(set, &say);
+	check_add(check->findings, &listed_rule, has_primary ? CHECK_WARNING : CHECK_ERROR,
+		  domain->name, "none of the MX hosts is this one, by name or address: %s", line);
+	check_mend_mx(check, domain->name, preference_behind(set, false), check_host_name(check));
+	mend_by_plan(check, domain);
+	check_mend(check->findings,
+		   "# if one of them is this host, behind NAT or a load balancer, say so in "
+		   "section [milter]:");
+	check_mend(check->findings, "my_addresses = {its public address}");
+}
+
+static void listed_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	char line[2048];
+	TEXT_ON(say, line);
+
+	if (set->standing == MX_STANDING_UNLISTED) {
+		unlisted(check, domain);
+		return;
+	}
+	say_hosts(set, &say);
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->hosts[i].role != MX_SELF)
+			continue;
+		check_add(check->findings, &listed_rule, CHECK_OK, domain->name,
+			  "%s is this host; all of them: %s", set->hosts[i].name, line);
+		return;
+	}
+}
+
+static void mend_best(struct check *check, const struct check_domain *domain, unsigned ours)
+{
+	const struct mxset *set = &domain->set;
+	bool alone = true;
+
+	for (size_t i = 0; i < set->count; i++)
+		alone = alone && set->hosts[i].role == MX_SELF;
+	if (alone) {
+		check_mend(check->findings,
+			   "# add the primary's MX record with a number below this host's%s",
+			   ours == 0 ? ", and raise this host's:" : "");
+		if (ours == 0)
+			check_mend_mx(check, domain->name, 2 * PREFERENCE_GAP,
+				      check_host_name(check));
+	} else {
+		check_mend(check->findings, "# in place of the present record, behind all others:");
+		check_mend_mx(check, domain->name, preference_behind(set, false),
+			      check_host_name(check));
+	}
+	mend_by_plan(check, domain);
+}
+
+/* The first that is better; NULL when nobody is. A null MX is nobody. */
+static const struct mx_host *better_host(const struct mxset *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->hosts[i].role == MX_BETTER && set->hosts[i].name[0] != '\0')
+			return &set->hosts[i];
+	return NULL;
+}
+
+static void best_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	const struct mx_host *better = better_host(set);
+	unsigned ours;
+
+	if (!check_mx_preference(set, &ours))
+		return;
+	if (better != NULL) {
+		check_add(check->findings, &best_rule, CHECK_OK, domain->name,
+			  "%s (%u) is better than this host (%u)", better->name,
+			  (unsigned)better->preference, ours);
+		return;
+	}
+	if (domain->config->primary.count > 0)
+		check_add(check->findings, &best_rule, CHECK_WARNING, domain->name,
+			  "nobody is better than this host (%u): all mail comes here; recipients "
+			  "are checked at the configured primary, but no sender is told to go "
+			  "there",
+			  ours);
+	else
+		check_add(check->findings, &best_rule, CHECK_ERROR, domain->name,
+			  "nobody is better than this host (%u), and no primary is configured: "
+			  "the MTA has nowhere to deliver, and the milter stays out of it",
+			  ours);
+	mend_best(check, domain, ours);
+}
+
+static void equal_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	unsigned ours;
+
+	if (!check_mx_preference(set, &ours))
+		return;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct mx_host *host = &set->hosts[i];
+
+		if (host->role == MX_SELF || host->preference != ours)
+			continue;
+		check_add(check->findings, &equal_rule,
+			  set->standing == MX_STANDING_BEST ? CHECK_WARNING : CHECK_NOTE,
+			  domain->name, "%s has this host's preference, %u", host->name, ours);
+		check_mend(check->findings,
+			   "# if %s is the primary, in place of the present "
+			   "record:",
+			   host->name);
+		check_mend_mx(check, domain->name, preference_behind(set, true),
+			      check_host_name(check));
+		return;
+	}
+	check_add(check->findings, &equal_rule, CHECK_OK, domain->name,
+		  "no other host has this host's preference, %u", ours);
+}
+
+/* ---- who is who ---- */
+
+static bool address_is_ours(const struct check *check, const struct mx_host *host)
+{
+	for (size_t i = 0; i < host->address_count; i++)
+		if (mx_identity_has_address(&check->identity.self, &host->addresses[i]))
+			return true;
+	return false;
+}
+
+/* Is there an entry of ours behind this one? Then this one says that it is somebody better. */
+static bool passes_for_better(const struct mxset *set, const struct mx_host *host)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->hosts[i].role == MX_SELF && set->hosts[i].preference > host->preference)
+			return true;
+	return false;
+}
+
+static void unknown_name(struct check *check, const struct check_domain *domain,
+			 const struct mx_host *host)
+{
+	bool false_better = passes_for_better(&domain->set, host);
+	const struct config_strings *mine = &check->config->milter.my_names;
+	char name[MAIL_DOMAIN_MAX + 1];
+	char names[2048];
+	TEXT_ON(list, names);
+
+	check_add(check->findings, &self_rule, false_better ? CHECK_ERROR : CHECK_NOTE,
+		  domain->name,
+		  "%s (%u) has an address of this host, but its name isn't one of this host's",
+		  host->name, (unsigned)host->preference);
+	if (false_better)
+		check_mend(check->findings,
+			   "# if that is to be another host, mend its address; else remove: %s. IN "
+			   "MX %u %s.",
+			   domain->name, (unsigned)host->preference, host->name);
+	if (!idna_domain_to_ascii(host->name, name, sizeof(name)))
+		return;
+	for (size_t i = 0; i < mine->count; i++)
+		text_add_format(&list, "%s, ", mine->items[i]);
+	check_mend(check->findings, "# if it is a name of this host, in section [milter]:");
+	check_mend(check->findings, "my_names = {%s%s}", names, name);
+}
+
+static void elsewhere(struct check *check, const struct check_domain *domain,
+		      const struct mx_host *host)
+{
+	char ip[IP_TEXT_MAX];
+
+	ip_format(&host->addresses[0], ip, sizeof(ip));
+	check_add(check->findings, &self_rule, CHECK_WARNING, domain->name,
+		  "%s is this host's name, but its address %s isn't this host's", host->name, ip);
+	check_mend(check->findings, "# if mail for that address reaches this host by NAT, in "
+				    "section [milter]:");
+	check_mend_my_addresses(check, &host->addresses[0]);
+	check_mend(check->findings, "# else mend the address record of %s", host->name);
+}
+
+/* Says what is wrong with one entry that is us; false when nothing is. `before`: another one of
+ * ours; or NULL. */
+static bool own_entry_judge(struct check *check, const struct check_domain *domain,
+			    const struct mx_host *host, const struct mx_host *before)
+{
+	if (!mx_identity_has_name(&check->identity.self, host->name)) {
+		unknown_name(check, domain, host);
+		return true;
+	}
+	if (host->address_count > 0 && !address_is_ours(check, host)) {
+		elsewhere(check, domain, host);
+		return true;
+	}
+	if (before == NULL || strcmp(before->name, host->name) == 0 ||
+	    !mx_identity_has_name(&check->identity.self, before->name))
+		return false; /* mx-duplicate speaks of one name twice */
+	check_add(check->findings, &self_rule, CHECK_WARNING, domain->name,
+		  "this host is listed twice: %s (%u) and %s (%u)", before->name,
+		  (unsigned)before->preference, host->name, (unsigned)host->preference);
+	check_mend(check->findings, "# remove: %s. IN MX %u %s.", domain->name,
+		   (unsigned)before->preference, before->name);
+	return true;
+}
+
+static void self_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	const struct mx_host *own = NULL;
+	bool wrong = false;
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->hosts[i].role != MX_SELF)
+			continue;
+		if (own_entry_judge(check, domain, &set->hosts[i], own))
+			wrong = true;
+		own = &set->hosts[i];
+	}
+	if (own != NULL && !wrong)
+		check_add(check->findings, &self_rule, CHECK_OK, domain->name,
+			  "%s is this host by name and address", own->name);
+}
+
+static bool share_address(const struct mx_host *a, const struct mx_host *b, struct ip *shared)
+{
+	for (size_t i = 0; i < a->address_count; i++) {
+		for (size_t j = 0; j < b->address_count; j++) {
+			if (ip_equal(&a->addresses[i], &b->addresses[j])) {
+				*shared = a->addresses[i];
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* False when these two are no duplicates of each other. */
+static bool pair_judge(struct check *check, const struct check_domain *domain,
+		       const struct mx_host *a, const struct mx_host *b)
+{
+	struct ip shared;
+	char ip[IP_TEXT_MAX];
+
+	if (strcmp(a->name, b->name) == 0) {
+		check_add(check->findings, &duplicate_rule, CHECK_WARNING, domain->name,
+			  "%s is listed twice, with %u and %u", a->name, (unsigned)a->preference,
+			  (unsigned)b->preference);
+		/* of ourselves the one that makes us a backup stays */
+		check_mend(check->findings, "# remove: %s. IN MX %u %s.", domain->name,
+			   (unsigned)(a->role == MX_SELF ? a : b)->preference, a->name);
+		return true;
+	}
+	if ((a->role == MX_SELF && b->role == MX_SELF) || !share_address(a, b, &shared))
+		return false; /* mx-self speaks of the first */
+	check_add(check->findings, &duplicate_rule, CHECK_NOTE, domain->name,
+		  "%s (%u) and %s (%u) have the same address %s", a->name, (unsigned)a->preference,
+		  b->name, (unsigned)b->preference, ip_format(&shared, ip, sizeof(ip)));
+	return true;
+}
+
+static void duplicate_judge(struct check *check, const struct check_domain *domain)
+{
+	const struct mxset *set = &domain->set;
+	bool found = false;
+
+	for (size_t i = 0; i < set->count; i++)
+		for (size_t j = i + 1; j < set->count; j++)
+			if (check_mx_concerns(set, &set->hosts[i]) &&
+			    check_mx_concerns(set, &set->hosts[j]) &&
+			    pair_judge(check, domain, &set->hosts[i], &set->hosts[j]))
+				found = true;
+	if (!found)
+		check_add(check->findings, &duplicate_rule, CHECK_OK, domain->name,
+			  "each host is listed once");
+}
+
+static const struct check_rule *const rules[] = { &lookup_rule, &null_rule,	 &implicit_rule,
+						  &listed_rule, &best_rule,	 &equal_rule,
+						  &self_rule,	&duplicate_rule, NULL };
+
+static void run(struct check *check)
+{
+	for (size_t i = 0; i < check->domain_count; i++) {
+		const struct check_domain *domain = &check->domains[i];
+
+		if (!lookup_judge(check, domain) || !null_judge(check, domain) ||
+		    !implicit_judge(check, domain))
+			continue;
+		listed_judge(check, domain);
+		best_judge(check, domain);
+		equal_judge(check, domain);
+		self_judge(check, domain);
+		duplicate_judge(check, domain);
+	}
+}
+
+const struct check_group check_group_mx = { "MX records: this host's place", rules, run };
