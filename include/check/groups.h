@@ -5,9 +5,8 @@
 
 #include "check/check.h"
 
-extern const struct check_group check_group_setup; /* configuration, daemon, mode */
-extern const struct check_group check_group_mta;   /* Postfix, Sendmail */
 extern const struct check_group check_group_setup;	/* configuration, daemon, mode */
+extern const struct check_group check_group_mta;	/* Postfix, Sendmail */
 extern const struct check_group check_group_mx;		/* our place in the MX sets */
 extern const struct check_group check_group_mx_targets; /* CNAMEs, addresses */
 
