@@ -4,6 +4,7 @@
 
 #include "check/groups.h"
 
+/* clang-format off */
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
 	&check_group_mta,
@@ -11,6 +12,7 @@ const struct check_group *const check_groups[] = {
 	&check_group_mx_targets,
 	NULL,
 };
+/* clang-format on */
 
 const struct check_rule *check_rule_find(const char *id)
 {
