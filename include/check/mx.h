@@ -26,4 +26,8 @@ bool check_mx_preference(const struct mxset *set, unsigned *preference);
 void check_mend_mx(struct check *check, const char *domain, unsigned preference,
 		   const char *target);
 
+/* mx-ttl, which has a file of its own: judges all domains. */
+extern const struct check_rule check_rule_mx_ttl;
+void check_mx_ttl_judge(struct check *check);
+
 #endif

@@ -5,11 +5,14 @@
 #include "check/groups.h"
 
 /* clang-format off */
+/* clang-format off: a line each */
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
-	&check_group_mta,
 	&check_group_mx,
 	&check_group_mx_targets,
+	&check_group_failover,
+	&check_group_host,
+	&check_group_mta,
 	NULL,
 };
 /* clang-format on */

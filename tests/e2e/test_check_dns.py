@@ -8,6 +8,7 @@ import pathlib
 import pytest
 
 from lab.checking import Checker, finding
+from lab.dns import Dns
 
 MILTER_SETTINGS = None
 
@@ -38,12 +39,47 @@ ZONE = {
     "bald.test": [("MX", "10 mx1.bald.test."), ("MX", f"20 {OURS}")],
     "half.test": [("MX", "5 mx1.bald.test."), ("MX", "10 mx1.example.test."),
                   ("MX", f"20 {OURS}")],
+    # lifetimes
+    "brief.test": [("60 MX", "10 mx1.brief.test."), ("60 MX", f"20 {OURS}")],
+    "mx1.brief.test": [("299 A", "198.51.100.1"), ("300 AAAA", "2001:db8:1::1")],
+    "long.test": [("86401 MX", "10 mx1.long.test."), ("86401 MX", f"20 {OURS}")],
+    "mx1.long.test": [("86400 A", "198.51.100.1")],
+    "theirs.test": [("MX", "10 mx1.brief.test."), ("MX", f"20 {OURS}")],
+    # families and networks; nobody can be reached in them
+    "far.test": [("MX", "10 mx1.far.test."), ("MX", f"20 {OURS}")],
+    "mx1.far.test": [("A", "203.0.113.1"), ("AAAA", "2001:db8:1::1")],
+    "four.test": [("MX", "10 mx1.far.test."), ("MX", "20 four.four.test.")],
+    "four.four.test": [("A", "192.0.2.20")],
+    "sixth.test": [("MX", "10 mx1.far.test."), ("MX", "20 six.sixth.test.")],
+    "six.sixth.test": [("AAAA", "2001:db8::20")],
+    "tunnel.test": [("MX", "10 mx1.tunnel.test."), ("MX", f"20 {OURS}")],
+    "mx1.tunnel.test": [("A", "10.1.2.9"), ("AAAA", "2001:db8:1::1")],
+    # names of addresses that are ours by configuration
+    "8.100.51.198.in-addr.arpa": [("PTR", "mx.foreign.test.")],
+    "9.100.51.198.in-addr.arpa": [("PTR", "nine.test."), ("PTR", "mx.foreign.test.")],
+    "nine.test": [("A", "198.51.100.9")],
 }
 
 GOOD = ["example.test", "pair.test"]
-STAGED = [name for name in ZONE if name.count(".") == 1]
+STAGED = [name for name in ZONE if name.count(".") == 1 and name != "nine.test"]
 KNOWN = ["alias.test", "best.test", "only.test", "equal.test", "unlisted.test", "null.test",
-         "bare.test", "private.test"]
+         "bare.test", "private.test", "second.test", "six.test"]
+
+INI = """\
+[milter]
+my_names = {mx2.example.test, old.stale.test}
+my_addresses = {198.51.100.7, 198.51.100.8, 198.51.100.9, 10.1.2.3}
+[domain "private.test"]
+primary = 192.0.2.11
+[domain "best.test"]
+helo_name = backup
+[domain "only.test"]
+helo_name = mx.foreign.test
+[domain "equal.test"]
+helo_name = nowhere.test
+[domain "bare.test"]
+helo_name = localhost.localdomain
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +102,7 @@ def ini(lab):
 @pytest.fixture(scope="module")
 def found(checker, ini):
     """One run over all domains of the zone."""
-    path = ini('[domain "private.test"]\nprimary = 192.0.2.11\n'
-               '[milter]\nmy_names = {mx2.example.test, old.stale.test}\n')
-    return checker.check("-c", path, *GOOD, *STAGED, *KNOWN, user=NOBODY)
+    return checker.check("-c", ini(INI), *GOOD, *STAGED, *KNOWN, user=NOBODY)
 
 
 @finding("mx-lookup", "mx-null", "mx-implicit", "mx-listed", "mx-best", "mx-equal", "mx-self",
@@ -133,7 +167,8 @@ def test_who_is_who(found):
     assert found.severity("mx-best", "moved.test") == "error"
     # a name of ours that leads elsewhere
     assert found.severity("mx-self", "stale.test") == "warning"
-    assert 'my_addresses = {"192.0.2.99"}' in found["mx-self", "stale.test"]["mend"]
+    assert (
+        'my_addresses = {"198.51.100.7", "198.51.100.8", "198.51.100.9", "10.1.2.3", "192.0.2.99"}') in found["mx-self", "stale.test"]["mend"]
     # two names of ours
     assert [one["severity"] for one in found.all("mx-self", "named.test")] == ["warning"]
 
@@ -162,3 +197,121 @@ def test_what_they_name(found):
     assert found.severity("mx-address", "bald.test") == "error"
     assert "NXDOMAIN" in found["mx-address", "bald.test"]["observed"]
     assert found.severity("mx-address", "half.test") == "warning"
+
+
+@finding("mx-ttl", "mx-family", "mx-network", present=False)
+def test_good_failover(found):
+    assert found.severity("mx-ttl", "example.test") == "ok"
+    assert found["mx-ttl", "example.test"]["observed"] == (
+        "seconds: example.test MX 300, mx1.example.test A 300, mx1.example.test AAAA 300, "
+        "mx2.example.test A 300, mx2.example.test AAAA 300")
+    assert found.severity("mx-family", "far.test") == "ok"
+    assert found.severity("mx-network", "far.test") == "ok"
+
+
+@finding("mx-ttl", "mx-family", "mx-network", present=True)
+def test_bad_failover(found):
+    brief = found.all("mx-ttl", "brief.test")
+    assert [(one["severity"], one["observed"].split(",")[0]) for one in brief] == [
+        ("warning", "brief.test MX has a TTL of 60 seconds"),
+        ("warning", "mx1.brief.test A has a TTL of 299 seconds")]
+    assert brief[0]["mend"] == ["brief.test. 3600 IN MX 10 mx1.brief.test.",
+                                "brief.test. 3600 IN MX 20 mx2.example.test."]
+    assert brief[1]["mend"] == ["mx1.brief.test. 3600 IN A 198.51.100.1"]
+    assert [one["observed"] for one in found.all("mx-ttl", "long.test")] == [
+        "long.test MX has a TTL of 86401 seconds, which is more than a day"]
+    # somebody else's zone
+    assert [one["severity"] for one in found.all("mx-ttl", "theirs.test")] == ["note"]
+
+    assert [(found.severity("mx-family", domain), domain)
+            for domain in ("second.test", "six.test", "four.test", "sixth.test")] == [
+        ("note", "second.test"), ("warning", "six.test"), ("note", "four.test"),
+        ("warning", "sixth.test")]
+
+    assert found.severity("mx-network", "example.test") == "warning"
+    assert "192.0.2.0/24" in found["mx-network", "example.test"]["observed"]
+    assert "2001:db8::/48" in found["mx-network", "six.test"]["observed"]
+    assert found.severity("mx-network", "private.test") == "warning"
+    tunnel = found["mx-network", "tunnel.test"]
+    assert tunnel["severity"] == "note" and "10.1.2.0/24" in tunnel["observed"]
+
+
+@finding("host-helo", "host-ptr", present=False)
+def test_good_names(found):
+    assert found.severity("host-helo", "mx2.example.test") == "ok"
+    assert found.severity("host-ptr", "192.0.2.20") == "ok"
+    assert found.severity("host-ptr", "2001:db8::20") == "ok"
+    # nobody has a name for these
+    for address in ("127.0.0.1", "::1", "10.1.2.3"):
+        assert not found.all("host-ptr", address)
+
+
+@finding("host-helo", "host-ptr", present=True)
+def test_bad_names(found):
+    assert found.severity("host-helo", "backup") == "error"
+    assert found.severity("host-helo", "localhost.localdomain") == "error"
+    elsewhere = found["host-helo", "mx.foreign.test"]
+    assert elsewhere["severity"] == "warning" and "192.0.2.40" in elsewhere["observed"]
+    nowhere = found["host-helo", "nowhere.test"]
+    assert nowhere["severity"] == "warning" and "NXDOMAIN" in nowhere["observed"]
+    assert "nowhere.test. 3600 IN A 192.0.2.20" in nowhere["mend"]
+
+    assert found["host-ptr", "198.51.100.7"]["observed"] == "it has no PTR record"
+    assert found["host-ptr", "198.51.100.7"]["mend"][1] == (
+        "7.100.51.198.in-addr.arpa. 3600 IN PTR mx2.example.test.")
+    assert found["host-ptr", "198.51.100.8"]["observed"] == (
+        "its name is mx.foreign.test, which doesn't lead back to it")
+    nine = found["host-ptr", "198.51.100.9"]
+    assert nine["severity"] == "note" and "nine.test, which leads back" in nine["observed"]
+
+
+def test_a_family_that_this_host_lacks(lab, checker):
+    lab.backup_host.ip("addr del 2001:db8::20/64 dev eth0")
+    try:
+        found = checker.check("example.test", "six.test")
+    finally:
+        lab.backup_host.ip("addr add 2001:db8::20/64 dev eth0 nodad")
+    published = found["mx-family", "example.test"]
+    assert published["severity"] == "warning"
+    assert published["mend"] == ["# remove: mx2.example.test. IN AAAA 2001:db8::20"]
+    assert found.severity("mx-family", "six.test") == "error"
+
+
+@pytest.fixture
+def cache(lab):
+    """A resolver that has kept the records of example.test for a while."""
+    aged = {name: [(f"12 {kind}", value) for kind, value in entries]
+            for name, entries in lab.dns.records.items() if name.endswith("example.test")}
+    server = Dns(lab.foreign_host, aged)
+    server.start()
+    server.wait_up("192.0.2.40")
+    yield "192.0.2.40"
+    server.stop()
+
+
+def test_lifetimes_behind_a_cache(lab, checker, ini, cache):
+    path = ini(f"servers = {{{cache}}}\n")
+    found = checker.check("-c", path, "example.test")
+    assert found.severity("mx-ttl") == "ok"
+    assert "mx1.example.test A 300" in found["mx-ttl"]["observed"]
+
+    lab.dns.stop()
+    try:
+        found = checker.check("-c", path, "example.test")
+    finally:
+        lab.dns.start()
+        lab.dns.wait_up()
+    assert all(one["unseen"] for one in found.all("mx-ttl"))
+    assert "12" in found["mx-ttl"]["observed"]
+
+
+def test_dns_that_fails(lab, checker):
+    lab.dns.stop()
+    try:
+        found = checker.check("example.test")
+    finally:
+        lab.dns.start()
+        lab.dns.wait_up()
+    assert found.severity("mx-lookup") == "error"
+    assert "SERVFAIL" in found["mx-lookup"]["observed"]
+    assert found["host-helo"]["unseen"] and found["host-ptr"]["unseen"]

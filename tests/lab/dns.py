@@ -142,8 +142,8 @@ zone:
             ["nsd", "-d", "-c", self.folder / "nsd.conf"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def wait_up(self):
-        eventually(lambda: self.host.accepts(53, ADDRESS), 10, lambda: "nsd answers\n" + (
+    def wait_up(self, address=ADDRESS):
+        eventually(lambda: self.host.accepts(53, address), 10, lambda: "nsd answers\n" + (
             self.log.read_text() if self.log.exists() else "(no log)"))
 
     def stop(self):
