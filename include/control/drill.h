@@ -7,7 +7,7 @@
  *
  *   {"token": 32 hex digits, "expires": TIME, "domain": D as an A-label,
  *    "mode": "enforce" or "shadow", "state": the domain's real one, "hold": as asked for,
- *    "tag": whether the message would get one}
+ *    "tag": whether the message would get one, "mta": [flush] mta, to which it is to be sent}
  *
  * It fails with exit 2 when D or ADDR is none, ADDR isn't of D or not plain (quotes, "%", "!",
  * blanks), or "hold" is no boolean; with exit 1 when D isn't ours, or not-backup, or DRILLS_MAX

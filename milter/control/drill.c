@@ -10,6 +10,7 @@
 
 #define LOOK_AGAIN_MS 20
 #define PATIENCE_MS   2000
+#define SMTP_PORT     25
 
 static struct drills *drills_of(const struct control_call *call)
 {
@@ -28,6 +29,24 @@ static bool is_shadow(const struct control_call *call)
 
 	config_put(config);
 	return shadow;
+}
+
+/* "HOST:PORT", "[ADDRESS]:PORT" */
+static json_t *mta_of(const struct control_call *call)
+{
+	struct config *config = gate_config(control_settings_of(call)->gate);
+	const struct config_endpoint *mta = &config->flush.mta;
+	struct ip_port endpoint = { .ip = mta->ip, .port = mta->port != 0 ? mta->port : SMTP_PORT };
+	char text[MAIL_DOMAIN_MAX + 8];
+	json_t *answer;
+
+	if (mta->ip.family != IP_NONE)
+		ip_port_format(&endpoint, text, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "%s:%u", mta->host, (unsigned)endpoint.port);
+	answer = json_string(text);
+	config_put(config);
+	return answer;
 }
 
 static void name_caller(const struct control_call *call, char *by, size_t size)
@@ -93,12 +112,12 @@ static void begin(struct control_call *call, struct drill_order *order, const st
 		return;
 	}
 	control_answer(call, CONTROL_OK,
-		       json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:b}", "token", order->token,
+		       json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:b, s:o}", "token", order->token,
 				 "expires", control_time(order->expires), "domain", order->domain,
 				 "mode", mode_name(shadow), "state",
 				 domain_state_name(domain_view_now(domain, NULL).state), "tag",
 				 !shadow && domain_settings(domain)->policy.tag, "hold",
-				 order->hold));
+				 order->hold, "mta", mta_of(call)));
 }
 
 void control_drill(struct control_call *call)
