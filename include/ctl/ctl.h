@@ -103,6 +103,7 @@ int ctl_misused(const struct ctl *ctl, const char *format, ...)
 
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_metrics(struct ctl *ctl, int argc, char **argv);
+int ctl_drill(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_flush(struct ctl *ctl, int argc, char **argv);

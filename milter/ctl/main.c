@@ -18,6 +18,19 @@ static const struct ctl_option check_options[] = {
 	{ .name = NULL },
 };
 
+static const struct ctl_option drill_options[] = {
+	{ "to", "ADDR",
+	  "the recipient: of that domain, known here, who may get a small test mail" },
+	{ "hold", NULL, "have the MTA hold the message in its queue, and release it: needs root" },
+	{ "wait", "DURATION", "how long the delivery may take: 1s to 1h; without it: 2m" },
+	{ "mail-log", "FILE",
+	  "the MTA's log; without it: what Postfix's maillog_file says, /var/log/mail.log or "
+	  "/var/log/maillog" },
+	{ "mta-config", "PATH",
+	  "the folder of Postfix's main.cf where it isn't the usual one, nor in MAIL_CONFIG" },
+	{ .name = NULL },
+};
+
 static const struct ctl_option plan_options[] = {
 	{ "backup", "NAME[=ADDR,...]...",
 	  "a backup, in order of preference, and the addresses that its name should have; may be "
@@ -157,6 +170,17 @@ static const struct ctl_command commands[] = {
 	  "plan example.org\nplan example.org --format nsupdate | nsupdate -k Kupdate.key\n"
 	  "plan example.org --backup mx2.example.net --backup mx3.example.com=192.0.2.7\n",
 	  plan_options, 1, 1, NULL },
+	{ "drill",
+	  "DOMAIN --to ADDR [--hold] [--wait DURATION] [--mail-log FILE] [--mta-config PATH]",
+	  "the fire drill: one marked mail goes as in an outage, step by step", ctl_drill,
+	  "  The mail is sent to the own MTA, and for it alone the domain counts as down; all\n"
+	  "  other mail gets the real state, and neither DNS nor the primary is touched. Is it\n"
+	  "  accepted, tagged, does it leave the queue, is it delivered? With --hold it is\n"
+	  "  seen waiting in the queue, too. A step that fails says what to do. However a\n"
+	  "  drill ends, nothing is left behind. backupmxctl-drill(7) has more, and a timer\n"
+	  "  for a monthly one. The exit code is 0 when no step failed.\n"
+	  "  Needs root or the daemon's own user; --hold needs root.\n",
+	  "drill example.org --to someone@example.org --hold\n", drill_options, 1, 1, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
 	  "the recipient memory: see what it holds, fill it, forget", NULL, NULL, NULL, NULL, 0, 0,
 	  recipients_commands },
