@@ -111,9 +111,7 @@ const char *plan_why_text(enum plan_why why)
 		[PLAN_WHY_ALIAS] = "MX records must not name an alias (RFC 2181 10.3): some "
 				   "senders refuse it; so the real name",
 		[PLAN_WHY_DUPLICATE] = "the host is listed twice, and its better record counts",
-		[PLAN_WHY_TTL] = "its TTL: from 300 s to 1 day, unless you want another one of "
-				 "these; short ones cost a question for every mail and don't "
-				 "outlive a failure of your DNS, long ones make each change slow",
+		[PLAN_WHY_TTL] = "a TTL that fits, or the one you want",
 		[PLAN_WHY_ADDRESS] = "stays as it is",
 		[PLAN_WHY_ADDRESS_NEW] = "senders need an address for the backup's name",
 	};

@@ -62,23 +62,35 @@ static void start_host(struct resolve *resolve, const char *name)
 	resolve_start(resolve, name, DNS_TYPE_AAAA);
 }
 
+/* False: DNS doesn't tell. */
+static bool take_addresses_of(struct plan_host *host, struct resolve *resolve, const char *name)
+{
+	const struct resolved *v4 = resolve_start(resolve, name, DNS_TYPE_A);
+	const struct resolved *v6 = resolve_now(resolve, name, DNS_TYPE_AAAA);
+
+	take_addresses(host, v4, DNS_TYPE_A);
+	take_addresses(host, v6, DNS_TYPE_AAAA);
+	if (host->canonical[0] == '\0')
+		take_canonical(host, v4->count > 0 ? v4 : v6);
+	return v4->status != DNS_FAILED && v6->status != DNS_FAILED;
+}
+
 /* start_host() several, then take them: they are asked all at once. */
 static void take_host(struct plan_host *host, struct resolve *resolve, const char *name)
 {
-	const struct resolved *v4, *v6;
+	bool told;
 
 	*host = (struct plan_host){ .known = PLAN_NONE };
 	text_copy(host->name, sizeof(host->name), name);
 	if (name[0] == '\0')
 		return;
-	v4 = resolve_now(resolve, name, DNS_TYPE_A);
-	v6 = resolve_now(resolve, name, DNS_TYPE_AAAA);
-	take_addresses(host, v4, DNS_TYPE_A);
-	take_addresses(host, v6, DNS_TYPE_AAAA);
-	take_canonical(host, v4->count > 0 ? v4 : v6);
+	told = take_addresses_of(host, resolve, name);
+	/* a server that knows the one zone only gives the CNAME alone */
+	if (host->canonical[0] != '\0' && host->address_count == 0)
+		told = take_addresses_of(host, resolve, host->canonical);
 	if (host->address_count > 0)
 		host->known = PLAN_FOUND;
-	else if (v4->status == DNS_FAILED || v6->status == DNS_FAILED)
+	else if (!told)
 		host->known = PLAN_CANT_TELL;
 }
 

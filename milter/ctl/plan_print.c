@@ -11,6 +11,9 @@
 #include "ctl/terminal.h"
 
 #define SAY_MAX 2048
+#define PLAN_TTL_WORDS                                                                             \
+	"TTLs: 300 s to 1 day; shorter ones cost a question for every mail and don't outlive a "   \
+	"failure of your DNS, longer ones make each change slow."
 
 /* ---- words ---- */
 
@@ -128,7 +131,7 @@ static const struct terminal_column form_columns[] = {
 	{ "VALUE", 0, false }, { "TTL", 0, true },   { "DO", 0, false },
 };
 
-/* As forms want it: relative to the zone, values without the final dot. */
+/* As forms want it: without the final dot, and the preference has a field of its own. */
 static void add_form_value(struct text *text, const struct plan_record *record,
 			   const struct plan_value *value)
 {
@@ -141,29 +144,43 @@ static void add_form_value(struct text *text, const struct plan_record *record,
 		text->start[--text->length] = '\0';
 }
 
-static void form_row(struct terminal_table *table, const struct plan_facts *facts,
-		     const struct plan_record *record, enum plan_action action)
+/* "add", "remove", "change, was 10 mx2.example.net". */
+static void add_form_action(struct text *text, const struct plan_record *record)
 {
-	const struct plan_value *value = action == PLAN_REMOVE ? &record->now : &record->then;
-	char host[PLAN_LINE_MAX], target[PLAN_LINE_MAX], ttl[32] = "";
+	text_add(text, plan_action_name(record->action));
+	if (record->action != PLAN_CHANGE)
+		return;
+	text_add_format(text, ", was %d ", (int)record->now.preference);
+	add_form_value(text, record, &record->now);
+	text_add_format(text, " with TTL %lld", (long long)record->now.ttl);
+}
+
+static void form_row(struct terminal_table *table, const struct plan_facts *facts,
+		     const struct plan_record *record)
+{
+	bool goes = record->action == PLAN_REMOVE;
+	const struct plan_value *value = goes ? &record->now : &record->then;
+	char host[PLAN_LINE_MAX], target[PLAN_LINE_MAX], action[PLAN_LINE_MAX];
 	TEXT_ON(host_text, host);
 	TEXT_ON(target_text, target);
+	TEXT_ON(action_text, action);
 
 	plan_add_relative_name(&host_text, record->name, facts->zone);
 	add_form_value(&target_text, record, value);
-	if (action != PLAN_REMOVE)
-		snprintf(ttl, sizeof(ttl), "%lld", (long long)value->ttl);
+	add_form_action(&action_text, record);
 	terminal_table_add(table, TERMINAL_PLAIN, host);
 	terminal_table_add(table, TERMINAL_PLAIN, plan_type_name(record->type));
-	terminal_table_add_format(table, TERMINAL_PLAIN, record->type == PLAN_MX ? "%d" : "%.0d",
-				  record->type == PLAN_MX ? (int)value->preference : 0);
+	if (record->type == PLAN_MX)
+		terminal_table_add_format(table, TERMINAL_PLAIN, "%d", (int)value->preference);
+	else
+		terminal_table_add(table, TERMINAL_PLAIN, "");
 	terminal_table_add(table, TERMINAL_PLAIN, target);
-	terminal_table_add(table, TERMINAL_PLAIN, ttl);
-	terminal_table_add(table, tones[action], plan_action_name(action));
+	terminal_table_add_format(table, TERMINAL_PLAIN, "%lld", (long long)value->ttl);
+	terminal_table_add(table, tones[record->action], action);
 }
 
-/* What is to be typed into the form: first what goes, then what comes, as a change is both where a
- * record can't be edited. */
+/* In the order of preference: who types them in one after the other never leaves the backup alone
+ * in front. */
 static void print_form(const struct terminal *terminal, const struct plan *plan,
 		       const struct plan_facts *facts, unsigned indent)
 {
@@ -171,12 +188,8 @@ static void print_form(const struct terminal *terminal, const struct plan *plan,
 		terminal_table_new(form_columns, sizeof(form_columns) / sizeof(form_columns[0]));
 
 	for (size_t i = 0; i < plan->count; i++)
-		if (plan->records[i].action == PLAN_REMOVE ||
-		    plan->records[i].action == PLAN_CHANGE)
-			form_row(table, facts, &plan->records[i], PLAN_REMOVE);
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->records[i].action == PLAN_ADD || plan->records[i].action == PLAN_CHANGE)
-			form_row(table, facts, &plan->records[i], PLAN_ADD);
+		if (plan->records[i].action != PLAN_KEEP)
+			form_row(table, facts, &plan->records[i]);
 	terminal_table_print(table, terminal, indent);
 	terminal_table_free(table);
 }
@@ -193,10 +206,10 @@ static bool has_action(const struct plan *plan, bool elsewhere)
 	return false;
 }
 
-static void next_steps(const struct plan *plan, const struct plan_facts *facts, step_taker take,
-		       void *arg)
+/* How to get there, in this order: who is named in MX records must take the mail already. */
+static void steps_of_change(const struct plan *plan, const struct plan_facts *facts,
+			    step_taker take, void *arg)
 {
-	const char *domain = facts->domain.name;
 	char step[SAY_MAX];
 
 	if (has_action(plan, true))
@@ -205,24 +218,29 @@ static void next_steps(const struct plan *plan, const struct plan_facts *facts, 
 	snprintf(step, sizeof(step),
 		 "let the backup's MTA relay %s before senders know of it, or their mail is "
 		 "refused: backupmxctl check %s, there, says what is missing",
-		 domain, domain);
+		 facts->domain.name, facts->domain.name);
 	take(arg, step);
-	if (has_action(plan, false)) {
-		snprintf(step, sizeof(step),
-			 "change the zone: backupmxctl plan %s --format nsupdate | nsupdate -k "
-			 "KEYFILE, or by the lines or the table above",
-			 domain);
-		take(arg, step);
-	}
-	if (plan_has_changes(plan) && facts->mx_ttl > 0) {
-		snprintf(step, sizeof(step),
-			 "wait %lld s, the TTL of the old MX records: then all senders know the "
-			 "new ones",
-			 (long long)facts->mx_ttl);
-		take(arg, step);
-	}
+	if (has_action(plan, false))
+		take(arg, "change the zone: this command with --format nsupdate | nsupdate -k "
+			  "KEYFILE, or by the lines or the table above");
+	if (facts->mx_ttl == 0)
+		return;
 	snprintf(step, sizeof(step),
-		 "look again: backupmxctl check %s; then try it: backupmxctl drill %s --to "
+		 "wait %lld s, the TTL of the old MX records: then all senders know the new ones",
+		 (long long)facts->mx_ttl);
+	take(arg, step);
+}
+
+static void next_steps(const struct plan *plan, const struct plan_facts *facts, step_taker take,
+		       void *arg)
+{
+	const char *domain = facts->domain.name;
+	char step[SAY_MAX];
+
+	if (plan_has_changes(plan))
+		steps_of_change(plan, facts, take, arg);
+	snprintf(step, sizeof(step),
+		 "look at all of it: backupmxctl check %s; then try it: backupmxctl drill %s --to "
 		 "YOU@%s",
 		 domain, domain, domain);
 	take(arg, step);
@@ -265,10 +283,8 @@ static void print_summary(const struct terminal *terminal, const struct plan *pl
 	fputc('\n', terminal->out);
 	text_init(&text, line, sizeof(line));
 	if (facts->zone_known) {
-		text_add(&text, "zone ");
-		plan_add_name(&text, facts->zone);
-		text_add(&text, ", updates go to ");
-		plan_add_name(&text, gathered->server);
+		text_add_format(&text, "zone %s, updates go to %s",
+				facts->zone[0] != '\0' ? facts->zone : ".", gathered->server);
 	} else {
 		text_add(&text, "its zone could not be found: no SOA record was answered");
 	}
@@ -297,6 +313,8 @@ static void print_all(const struct terminal *terminal, const struct plan *plan,
 	print_title(terminal, "Records");
 	for (size_t i = 0; i < plan->count; i++)
 		print_record(terminal, &plan->records[i]);
+	fputc('\n', terminal->out);
+	terminal_paragraph(terminal, "  ", PLAN_TTL_WORDS);
 	print_notes(terminal, plan);
 	if (plan_has_changes(plan))
 		print_forms(terminal, plan, gathered);
