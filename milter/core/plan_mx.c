@@ -105,7 +105,7 @@ static void mend_duplicates(struct plan *plan)
 			struct plan_record *a = &plan->records[i];
 			struct plan_record *b = &plan->records[j];
 
-			if (plan_is_live(a) && plan_is_live(b) &&
+			if (plan_is_live(a) && plan_is_live(b) && a->backup < 0 &&
 			    strcmp(a->then.target, b->then.target) == 0)
 				plan_record_change(lesser_of(a, b), PLAN_REMOVE,
 						   PLAN_WHY_DUPLICATE);
@@ -211,6 +211,45 @@ static struct neighbours neighbours_of(const struct plan *plan, const struct pla
 				strcmp(other->then.target, plan_host_name(facts->primary)) == 0);
 	}
 	return seen;
+}
+
+static bool is_in_place(const struct plan *plan, const struct plan_facts *facts,
+			const struct plan_record *record)
+{
+	struct neighbours seen = neighbours_of(plan, facts, record->then.preference);
+
+	return seen.better && !seen.equal;
+}
+
+/* Of two records for one backup: what makes it a backup stays, and what has its own name. */
+static struct plan_record *lesser_of_backup(const struct plan *plan, const struct plan_facts *facts,
+					    struct plan_record *a, struct plan_record *b)
+{
+	const char *name = plan_host_name(&facts->backups[a->backup].host);
+	bool a_named = strcmp(a->then.target, name) == 0;
+	bool b_named = strcmp(b->then.target, name) == 0;
+
+	if (is_in_place(plan, facts, a) != is_in_place(plan, facts, b))
+		return is_in_place(plan, facts, a) ? b : a;
+	if (a_named != b_named)
+		return a_named ? b : a;
+	return lesser_of(a, b);
+}
+
+/* A second one is no second chance for senders, but passes for another host. */
+static void mend_duplicate_backups(struct plan *plan, const struct plan_facts *facts)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			struct plan_record *a = &plan->records[i];
+			struct plan_record *b = &plan->records[j];
+
+			if (plan_is_live(a) && plan_is_live(b) && a->backup >= 0 &&
+			    a->backup == b->backup)
+				plan_record_change(lesser_of_backup(plan, facts, a, b), PLAN_REMOVE,
+						   PLAN_WHY_DUPLICATE);
+		}
+	}
 }
 
 static void unplace(struct plan_record *record, enum plan_why why)
@@ -347,6 +386,7 @@ static void place(struct plan *plan, struct plan_record *record)
 
 void plan_place_backups(struct plan *plan, const struct plan_facts *facts)
 {
+	mend_duplicate_backups(plan, facts);
 	unplace_misplaced(plan, facts);
 	for (size_t i = 0; i < facts->backup_count; i++) {
 		add_missing_backup(plan, facts, i);

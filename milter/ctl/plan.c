@@ -9,6 +9,7 @@
 #include "base/duration.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/addresses.h"
 #include "io/idna.h"
 
 /* ---- the command line ---- */
@@ -25,28 +26,37 @@ static bool take_name(const char *word, size_t length, char *name)
 	return idna_domain_to_ascii(copy, name, MAIL_DOMAIN_MAX + 1) && strchr(name, '.') != NULL;
 }
 
+static bool take_address(const char *word, size_t length, struct ip *ip)
+{
+	char copy[IP_TEXT_MAX] = "";
+
+	if (length < sizeof(copy))
+		memcpy(copy, word, length);
+	return ip_parse(copy, ip) && check_ip_is_public(ip);
+}
+
 /* "ADDR,..." */
 static int take_addresses(const struct ctl *ctl, struct plan_wish *wish, const char *list)
 {
-	while (*list != '\0') {
-		size_t length = strcspn(list, ",");
-		size_t *count = &wish->backups[wish->backup_count].address_count;
-		char word[IP_TEXT_MAX] = "";
+	struct ip *addresses = wish->backups[wish->backup_count].addresses;
+	size_t *count = &wish->backups[wish->backup_count].address_count;
 
-		if (length < sizeof(word))
-			memcpy(word, list, length);
+	for (;;) {
+		size_t length = strcspn(list, ",");
+
 		if (*count == MXSET_ADDRESSES_MAX)
 			return ctl_misused(ctl, "--backup: a host has at most %d addresses",
 					   MXSET_ADDRESSES_MAX);
-		if (!ip_parse(word, &wish->backups[wish->backup_count].addresses[(*count)++]))
-			return ctl_misused(ctl,
-					   "--backup: \"%.*s\" is no address, such as 192.0.2.7 or "
-					   "2001:db8::7",
-					   (int)length, list);
-		list += length;
-		list += *list == ',';
+		if (!take_address(list, length, &addresses[(*count)++]))
+			return ctl_misused(
+				ctl,
+				"--backup: \"%.*s\" is no address that others can reach, "
+				"such as 192.0.2.7 or 2001:db8::7",
+				(int)length, list);
+		if (list[length] == '\0')
+			return CTL_EXIT_OK;
+		list += length + 1;
 	}
-	return CTL_EXIT_OK;
 }
 
 /* "NAME" or "NAME=ADDR,..." */

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/addresses.h"
 #include "io/dns.h"
 
 #define AUTHORITY_SERVERS    3	  /* of a zone, asked one after the other */
@@ -129,7 +130,7 @@ static const struct dns_record *zone_of(struct resolve *resolve, const char *nam
 static size_t server_addresses(struct resolve *resolve, const char *zone,
 			       struct dns_server *servers)
 {
-	const struct resolved *ns = resolve_now(resolve, zone, DNS_TYPE_NS);
+	const struct resolved *ns = resolve_now(resolve, zone[0] != '\0' ? zone : ".", DNS_TYPE_NS);
 	const struct dns_record *record;
 	size_t count = 0;
 
@@ -231,26 +232,6 @@ static void take_mx_hosts(struct plan_gathered *gathered, struct resolve *resolv
 
 /* ---- the backups ---- */
 
-/* An address that the world can send mail to. */
-static bool is_public(const struct ip *ip)
-{
-	static const char *const others[] = {
-		"0.0.0.0/8",	  "10.0.0.0/8",	   "100.64.0.0/10",  "127.0.0.0/8",
-		"169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
-		"::/127",	  "fc00::/7",	   "fe80::/10",	     "ff00::/8",
-	};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct ip_network network;
-		const char *why;
-
-		if (ip_network_parse(others[i], &network, &why) &&
-		    ip_network_contains(&network, ip))
-			return false;
-	}
-	return true;
-}
-
 static void want(struct plan_backup *backup, const struct ip *ip)
 {
 	if (backup->wanted_count < MXSET_ADDRESSES_MAX)
@@ -259,16 +240,13 @@ static void want(struct plan_backup *backup, const struct ip *ip)
 
 /* The only public address of a family that the interfaces have. Of several none: which one senders
  * should use isn't ours to guess. */
-static void want_of_interfaces(struct plan_backup *backup, const struct identity *identity,
+static void want_of_interfaces(struct plan_backup *backup, const struct check *check,
 			       enum ip_family family)
 {
-	const struct ip *found = NULL;
+	const struct ip *ip, *found = NULL;
 
-	for (size_t i = 0; i < identity->self.address_count; i++) {
-		const struct ip *ip = &identity->addresses[i];
-
-		if (ip->family != family || !is_public(ip) ||
-		    (found != NULL && ip_equal(found, ip)))
+	for (size_t i = 0; (ip = check_own_public_address(check, i)) != NULL; i++) {
+		if (ip->family != family)
 			continue;
 		if (found != NULL)
 			return;
@@ -291,8 +269,8 @@ static void want_own(struct plan_backup *backup, const struct check *check)
 	backup->chosen = configured > 0;
 	if (configured > 0)
 		return;
-	want_of_interfaces(backup, &check->identity, IP_V4);
-	want_of_interfaces(backup, &check->identity, IP_V6);
+	want_of_interfaces(backup, check, IP_V4);
+	want_of_interfaces(backup, check, IP_V6);
 }
 
 static void take_backup(struct plan_backup *backup, struct check *check, const char *name)

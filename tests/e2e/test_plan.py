@@ -236,6 +236,9 @@ def test_misuse(lab):
             (["a.test", "--format", "zone", "--json"], "choose one"),
             (["a.test", "--backup", "here"], "no host name"),
             (["a.test", "--backup", "b.test=1.2.3"], "no address"),
+            (["a.test", "--backup", "b.test=192.168.0.1"], "others can reach"),
+            (["a.test", "--backup", "b.test=192.0.2.1,"], "no address"),
+            (["a.test", "--backup", "b.test=" + ",".join(["192.0.2.1"] * 17)], "at most 16"),
             (["a.test", "--backup", "b.test", "--backup", "B.test."], "given twice"),
             (["a.test", "--primary", "192.0.2.1"], "no host name"),
             (["a.test"] + ["--backup=b%d.test" % i for i in range(17)], "16 times at most")):
