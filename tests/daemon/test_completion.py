@@ -87,6 +87,7 @@ def test_values_are_those_that_are_taken(daemon):
     for words in (["recipients", "list", "--status"],):
         for value in complete(*words, ""):
             assert daemon.ctl(*words, value)[0] == 0, value
+    assert complete("plan", "up.test", "--format", "") == ["zone", "nsupdate", "table"]
     formats = complete("recipients", "import", "--format", "")
     assert len(formats) >= 7
     for value in formats:

@@ -9,6 +9,7 @@ import pytest
 
 from lab.bind import plan_lab
 from lab.checking import Checker
+from peers.schemas import validate
 
 # We are mx2.example.test, 192.0.2.20.
 ROOT = """\
@@ -91,7 +92,9 @@ def plan(lab, *arguments, code=0):
 
 
 def plan_json(lab, *arguments, code=0):
-    return json.loads(plan(lab, "--json", *arguments, code=code).stdout)
+    result = json.loads(plan(lab, "--json", *arguments, code=code).stdout)
+    validate("plan", result)
+    return result
 
 
 def moves(result):
