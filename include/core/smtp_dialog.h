@@ -52,7 +52,9 @@ struct smtp_dialog {
 	enum smtp_dialog_stage stage;
 	enum health_reason reason; /* HEALTH_OK once open */
 	bool secure;		   /* TLS stands */
-	bool offers_starttls, offers_pipelining, offers_smtputf8, offers_dsn;
+	bool offers_starttls, offers_pipelining, offers_smtputf8, offers_dsn, offers_8bitmime;
+	bool offers_size;
+	unsigned long long size_limit;	/* bytes, told with SIZE; 0: no limit told */
 	bool ehlo_refused;		/* EHLO got a 5xx, HELO is tried */
 	char host[MAIL_DOMAIN_MAX + 1]; /* the name it greeted with, "" when none */
 	char command[SMTP_COMMAND_MAX];

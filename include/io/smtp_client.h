@@ -23,6 +23,8 @@ struct smtp_client;
 
 struct smtp_clients *smtp_clients_new(struct loop *loop, struct tls *tls);
 void smtp_clients_free(struct smtp_clients *clients); /* closes what is open, calls nobody */
+/* True while a session is open, if only to hear the answer to its QUIT. */
+bool smtp_clients_busy(const struct smtp_clients *clients);
 
 /* What may be observed. */
 enum smtp_client_step {

@@ -90,6 +90,9 @@ static enum smtp_dialog_action greeted(struct smtp_dialog *dialog, const struct 
 	dialog->offers_pipelining = reply->has_pipelining && !dialog->ehlo_refused;
 	dialog->offers_smtputf8 = reply->has_smtputf8 && !dialog->ehlo_refused;
 	dialog->offers_dsn = reply->has_dsn && !dialog->ehlo_refused;
+	dialog->offers_8bitmime = reply->has_8bitmime && !dialog->ehlo_refused;
+	dialog->offers_size = reply->has_size && !dialog->ehlo_refused;
+	dialog->size_limit = dialog->offers_size ? reply->size_limit : 0;
 	if (dialog->secure || dialog->plan.tls == SMTP_DIALOG_TLS_NONE)
 		return enter_open(dialog);
 	if (dialog->offers_starttls)

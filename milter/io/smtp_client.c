@@ -494,6 +494,11 @@ struct smtp_clients *smtp_clients_new(struct loop *loop, struct tls *tls)
 	return clients;
 }
 
+bool smtp_clients_busy(const struct smtp_clients *clients)
+{
+	return clients->all != NULL;
+}
+
 void smtp_clients_free(struct smtp_clients *clients)
 {
 	struct smtp_client *client, *next;

@@ -80,17 +80,63 @@ static void certificate_name(X509 *certificate, char *buffer, int size)
 		snprintf(buffer, (size_t)size, "(no name)");
 }
 
+/* A time that can't be read is over. */
+static int64_t days_until(const ASN1_TIME *end)
+{
+	int days = 0;
+	int seconds = 0;
+
+	if (ASN1_TIME_diff(&days, &seconds, NULL, end) != 1)
+		return -1;
+	return seconds < 0 ? days - 1 : days;
+}
+
+static void date_write(const ASN1_TIME *time, char *buffer, size_t size)
+{
+	struct tm date;
+
+	snprintf(buffer, size, "-");
+	if (ASN1_TIME_to_tm(time, &date) == 1)
+		strftime(buffer, size, "%Y-%m-%d", &date);
+}
+
+bool tls_certificate_read(struct ssl_st *ssl, struct tls_certificate *certificate)
+{
+	X509 *x509 = SSL_get1_peer_certificate(ssl);
+	long verdict = SSL_get_verify_result(ssl);
+
+	*certificate = (struct tls_certificate){ .trusted = verdict == X509_V_OK };
+	if (x509 == NULL)
+		return false;
+	certificate_name(x509, certificate->name, sizeof(certificate->name));
+	if (!certificate->trusted)
+		snprintf(certificate->distrust, sizeof(certificate->distrust), "%s",
+			 X509_verify_cert_error_string(verdict));
+	date_write(X509_get0_notAfter(x509), certificate->until, sizeof(certificate->until));
+	certificate->days_left = days_until(X509_get0_notAfter(x509));
+	X509_free(x509);
+	return true;
+}
+
+bool tls_certificate_names(struct ssl_st *ssl, const char *host)
+{
+	X509 *x509 = SSL_get1_peer_certificate(ssl);
+	bool names =
+		x509 != NULL && host[0] != '\0' && X509_check_host(x509, host, 0, 0, NULL) == 1;
+
+	X509_free(x509);
+	return names;
+}
+
 void tls_describe(struct ssl_st *ssl, char *buffer, size_t size)
 {
 	X509 *certificate = SSL_get1_peer_certificate(ssl);
 	char name[256] = "(none)";
 	char until[32] = "-";
-	struct tm end;
 
 	if (certificate != NULL) {
 		certificate_name(certificate, name, sizeof(name));
-		if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
-			strftime(until, sizeof(until), "%Y-%m-%d", &end);
+		date_write(X509_get0_notAfter(certificate), until, sizeof(until));
 	}
 	snprintf(buffer, size, "%s %s, certificate of %s until %s", SSL_get_version(ssl),
 		 SSL_get_cipher_name(ssl), name, until);

@@ -217,6 +217,42 @@ static void test_offers_are_read_anew_behind_tls(void **state)
 	assert_true(dialog.offers_dsn);
 }
 
+/* An answer to HELO has no keywords, whatever stands in it. */
+static void test_offers_of_a_mail(void **state)
+{
+	static const char offers[] = "250-x\r\n250-8BITMIME\r\n250 SIZE 10240000\r\n";
+	static const struct {
+		const char *replies[3];
+		bool has_8bitmime, has_size;
+		unsigned long long limit;
+	} cases[] = {
+		{ { offers }, true, true, 10240000 },
+		{ { "250-x\r\n250 SIZE\r\n" }, false, true, 0 },
+		{ { "250-x\r\n250-SIZE 0\r\n250 8bitmime\r\n" }, true, true, 0 },
+		{ { "250 x\r\n" }, false, false, 0 },
+		{ { "500 what?\r\n", offers }, false, false, 0 },
+	};
+	struct smtp_dialog_plan plan = { .helo = "x.test", .level = HEALTH_LEVEL_EHLO };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_dialog dialog;
+		struct smtp_reply reply = reply_of(GREETING);
+
+		smtp_dialog_init(&dialog, &plan);
+		smtp_dialog_connected(&dialog);
+		smtp_dialog_reply(&dialog, &reply);
+		for (size_t j = 0; cases[i].replies[j] != NULL; j++) {
+			reply = reply_of(cases[i].replies[j]);
+			smtp_dialog_reply(&dialog, &reply);
+		}
+		assert_int_equal(dialog.stage, SMTP_DIALOG_AT_OPEN);
+		assert_int_equal(dialog.offers_8bitmime, cases[i].has_8bitmime);
+		assert_int_equal(dialog.offers_size, cases[i].has_size);
+		assert_int_equal(dialog.size_limit, cases[i].limit);
+	}
+}
+
 static void test_commands_are_bounded_and_clean(void **state)
 {
 	char name[2000];
@@ -240,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_offers_are_read_anew_behind_tls),
+		cmocka_unit_test(test_offers_of_a_mail),
 		cmocka_unit_test(test_commands_are_bounded_and_clean),
 	};
 
