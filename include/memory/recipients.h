@@ -21,6 +21,8 @@ struct recipients *recipients_new(struct writer *writer, struct recipient_lists 
 void recipients_free(struct recipients *recipients);
 /* recipient_lists_refusal() of the lists it was made with. Loop thread. */
 const char *recipients_list_refusal(struct recipients *recipients, const char *domain);
+/* recipient_lists_size() of them. Any thread. */
+size_t recipients_list_size(struct recipients *recipients, const char *domain);
 
 /* Which recipient, by which rules, at which time. */
 struct recipient_question {

@@ -88,6 +88,19 @@ static json_t *forwarding_to_json(const struct domain *domain)
 	return array;
 }
 
+/* null: it has no recipients_file. */
+static json_t *list_to_json(const struct control_settings *settings, const struct domain *domain)
+{
+	struct recipients *recipients = settings->gate->recipients;
+	const char *name = domain_name(domain);
+
+	if (domain_settings(domain)->recipients_file[0] == '\0')
+		return json_null();
+	return json_pack("{s:I, s:s?}", "entries",
+			 (json_int_t)recipients_list_size(recipients, name), "refused",
+			 recipients_list_refusal(recipients, name));
+}
+
 static json_t *recipients_to_json(const struct control_settings *settings, struct config *config,
 				  const struct domain *domain, const struct domain_view *view)
 {
@@ -101,9 +114,9 @@ static json_t *recipients_to_json(const struct control_settings *settings, struc
 	struct recipient_counts counts;
 
 	recipients_count(settings->gate->recipients, &question, &counts);
-	return json_pack("{s:I, s:I, s:b, s:o}", "valid", (json_int_t)counts.valid, "invalid",
+	return json_pack("{s:I, s:I, s:b, s:o, s:o}", "valid", (json_int_t)counts.valid, "invalid",
 			 (json_int_t)counts.invalid, "catch_all", counts.catch_all, "coverage",
-			 control_share(coverage));
+			 control_share(coverage), "list", list_to_json(settings, domain));
 }
 
 static json_t *counters_to_json(const struct domain *domain)

@@ -131,6 +131,11 @@ const char *recipients_list_refusal(struct recipients *recipients, const char *d
 	return recipient_lists_refusal(recipients->lists, domain);
 }
 
+size_t recipients_list_size(struct recipients *recipients, const char *domain)
+{
+	return recipient_lists_size(recipients->lists, domain);
+}
+
 /* What the lists say; false when they leave it open. */
 static bool find_in_lists(struct recipients *recipients, const struct recipient_question *question,
 			  const char *typed, struct recipient_found *found)
