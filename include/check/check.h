@@ -47,6 +47,10 @@ struct check_options {
 				       Sendmail; NULL: where it is by default */
 	const char *server;	    /* the host to look at from outside; NULL: this one */
 	const char *daemon_problem; /* why there is no status; NULL when there is one */
+	/* Asks the daemon (the request is taken over): json_decref() the answer; NULL: there is
+	 * none. May block. NULL: there is no daemon. */
+	json_t *(*ask)(void *arg, json_t *request);
+	void *ask_arg;
 };
 
 struct check {

@@ -11,5 +11,7 @@ extern const struct check_group check_group_mx;		/* our place in the MX sets */
 extern const struct check_group check_group_mx_targets; /* CNAMEs, addresses */
 extern const struct check_group check_group_failover;	/* TTLs, families, networks */
 extern const struct check_group check_group_host;	/* our names and addresses */
+extern const struct check_group check_group_memory;	/* who is known, lists, learned domains */
+extern const struct check_group check_group_reach;	/* SMTP to the primaries */
 
 #endif

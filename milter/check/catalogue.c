@@ -13,6 +13,8 @@ const struct check_group *const check_groups[] = {
 	&check_group_failover,
 	&check_group_host,
 	&check_group_mta,
+	&check_group_reach,
+	&check_group_memory,
 	NULL,
 };
 /* clang-format on */

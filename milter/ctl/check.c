@@ -209,15 +209,22 @@ static int check_run(const struct ctl *ctl, struct check *check, int argc, char 
 	return check_findings_worst(check->findings) == CHECK_ERROR ? CTL_EXIT_NO : CTL_EXIT_OK;
 }
 
-/* The daemon's status, without a word when there is none. */
-static json_t *daemon_status(struct ctl *ctl, char *problem)
+/* The daemon's answer, without a word when there is none. */
+static json_t *ask_quietly(struct ctl *ctl, json_t *request, char *problem)
 {
-	json_t *status;
+	json_t *answer;
 
 	ctl->problem = problem;
-	ctl_ask(ctl, json_pack("{s:s}", "command", "status"), &status);
+	ctl_ask(ctl, request, &answer);
 	ctl->problem = NULL;
-	return status;
+	return answer;
+}
+
+static json_t *ask_for_check(void *arg, json_t *request)
+{
+	char problem[CTL_PROBLEM_MAX] = "";
+
+	return ask_quietly(arg, request, problem);
 }
 
 int ctl_check(struct ctl *ctl, int argc, char **argv)
@@ -231,8 +238,12 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
 
 	if (ctl_option(ctl, "ids") != NULL)
 		return print_ids(ctl);
-	status = daemon_status(ctl, problem);
+	status = ask_quietly(ctl, json_pack("{s:s}", "command", "status"), problem);
 	options.daemon_problem = status == NULL ? problem : NULL;
+	if (status != NULL) {
+		options.ask = ask_for_check;
+		options.ask_arg = ctl;
+	}
 	check = check_new(&options, status);
 	if (check != NULL) {
 		code = check_run(ctl, check, argc, argv);
