@@ -5,7 +5,6 @@
 #include "check/groups.h"
 
 /* clang-format off */
-/* clang-format off: a line each */
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
 	&check_group_mx,
