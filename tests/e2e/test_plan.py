@@ -9,6 +9,7 @@ import pytest
 
 from lab.bind import plan_lab
 from lab.checking import Checker
+from peers.daemon import SANITIZER_REPORT
 from peers.schemas import validate
 
 # We are mx2.example.test, 192.0.2.20.
@@ -88,6 +89,7 @@ def lab_fixture():
 def plan(lab, *arguments, code=0):
     done = lab.checker.run("plan", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
+    assert not SANITIZER_REPORT.search(done.stderr), done.stderr
     return done
 
 
