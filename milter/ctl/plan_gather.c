@@ -14,11 +14,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "check/addresses.h"
-#include "io/dns.h"
+#include "check/authority.h"
 
-#define AUTHORITY_SERVERS    3	  /* of a zone, asked one after the other */
-#define AUTHORITY_TIMEOUT_MS 4000 /* for all of them */
-#define CNAMES_MAX	     16	  /* on the way to an address */
+#define CNAMES_MAX 16 /* on the way to an address */
 
 /* ---- hosts ---- */
 
@@ -126,26 +124,6 @@ static const struct dns_record *zone_of(struct resolve *resolve, const char *nam
 	return NULL;
 }
 
-/* The addresses of a zone's name servers. */
-static size_t server_addresses(struct resolve *resolve, const char *zone,
-			       struct dns_server *servers)
-{
-	const struct resolved *ns = resolve_now(resolve, zone[0] != '\0' ? zone : ".", DNS_TYPE_NS);
-	const struct dns_record *record;
-	size_t count = 0;
-
-	for (size_t i = 0; (record = resolved_record(ns, DNS_TYPE_NS, i)) != NULL; i++) {
-		struct plan_host host;
-
-		if (count == AUTHORITY_SERVERS)
-			break;
-		take_host(&host, resolve, record->target);
-		if (host.address_count > 0)
-			servers[count++] = (struct dns_server){ .ip = host.addresses[0] };
-	}
-	return count;
-}
-
 /* ---- MX records ---- */
 
 static void take_mx_records(struct plan_gathered *gathered, const struct resolved *mx)
@@ -164,35 +142,22 @@ static void take_mx_records(struct plan_gathered *gathered, const struct resolve
 	}
 }
 
-/* Asks the zone's own servers. False: they don't answer. */
+/* Asks the zone's own servers. False: they give none. */
 static bool take_mx_of_authority(struct plan_gathered *gathered, struct check *check)
 {
-	struct dns_server servers[AUTHORITY_SERVERS];
-	struct dns_settings settings = { .servers = servers, .timeout_ms = AUTHORITY_TIMEOUT_MS };
-	struct resolve *resolve;
+	const char *domain = gathered->facts.domain.name;
+	struct authority *authority = authority_new(check);
 	const struct resolved *mx;
-	struct dns *dns;
-	bool told;
 
-	if (!gathered->facts.zone_known)
-		return false;
-	settings.server_count = server_addresses(check->resolve, gathered->facts.zone, servers);
-	if (settings.server_count == 0)
-		return false;
-	settings.timeout_ms /= (int64_t)settings.server_count;
-	dns = dns_new(check->loop, &settings);
-	if (dns == NULL)
-		return false;
-	resolve = resolve_new(check->loop, dns);
-	mx = resolve_now(resolve, gathered->facts.domain.name, DNS_TYPE_MX);
-	told = mx->status != DNS_FAILED;
-	if (told) {
+	authority_want(authority, domain, DNS_TYPE_MX);
+	authority_ask(authority);
+	mx = authority_answer(authority, domain, DNS_TYPE_MX);
+	if (mx != NULL) {
 		take_mx_records(gathered, mx);
 		gathered->facts.mx_ttl = gathered->facts.mx_ttl_seen;
 	}
-	dns_free(dns);
-	resolve_free(resolve);
-	return told;
+	authority_free(authority);
+	return mx != NULL;
 }
 
 static bool take_mx(struct plan_gathered *gathered, struct check *check, char *problem)
