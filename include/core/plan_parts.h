@@ -12,6 +12,8 @@ struct plan_record *plan_record_add(struct plan *plan, enum plan_type type, enum
 void plan_record_change(struct plan_record *record, enum plan_action action, enum plan_why why);
 /* An MX record that will be there. */
 bool plan_is_live(const struct plan_record *record);
+/* Will an MX record give that name? */
+bool plan_is_listed(const struct plan *plan, const char *name);
 
 struct plan_note *plan_note_add(struct plan *plan, enum plan_advice advice, const char *subject);
 /* The first obstacle counts. */

@@ -27,6 +27,15 @@ bool plan_is_live(const struct plan_record *record)
 	return record->type == PLAN_MX && record->action != PLAN_REMOVE;
 }
 
+bool plan_is_listed(const struct plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan_is_live(&plan->records[i]) &&
+		    strcmp(plan->records[i].then.target, name) == 0)
+			return true;
+	return false;
+}
+
 struct plan_record *plan_record_add(struct plan *plan, enum plan_type type, enum plan_action action,
 				    enum plan_why why)
 {

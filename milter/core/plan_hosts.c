@@ -74,6 +74,8 @@ static void addresses_of_backup(struct plan *plan, const struct plan_facts *fact
 	const struct plan_host *host = &of->host;
 	size_t before = plan->count;
 
+	if (!plan_is_listed(plan, plan_host_name(host)))
+		return; /* senders get another name of it */
 	if (host->known == PLAN_CANT_TELL)
 		plan_hinder(plan, PLAN_BACKUP_UNKNOWN, host->name);
 	else if (host->known == PLAN_NONE && (of->wanted_count == 0 || host->canonical[0] != '\0'))

@@ -130,15 +130,6 @@ static bool others_listed(const struct plan *plan)
 	return false;
 }
 
-static bool is_listed(const struct plan *plan, const char *name)
-{
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan_is_live(&plan->records[i]) &&
-		    strcmp(plan->records[i].then.target, name) == 0)
-			return true;
-	return false;
-}
-
 static void add_primary(struct plan *plan, const struct plan_facts *facts,
 			const struct plan_host *host, enum plan_why why)
 {
@@ -157,7 +148,7 @@ static void take_named_primary(struct plan *plan, const struct plan_facts *facts
 
 	if (backup_of(facts, primary) >= 0)
 		plan_hinder(plan, PLAN_PRIMARY_IS_BACKUP, primary->name);
-	else if (is_listed(plan, plan_host_name(primary)))
+	else if (plan_is_listed(plan, plan_host_name(primary)))
 		return;
 	else if (others_listed(plan))
 		plan_hinder(plan, PLAN_PRIMARY_NOT_LISTED, primary->name);

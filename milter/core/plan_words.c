@@ -139,8 +139,8 @@ const char *plan_obstacle_text(enum plan_obstacle obstacle)
 					  "or the backups by --backup if this host is the primary",
 		[PLAN_PRIMARY_IS_BACKUP] = "the named primary is a backup as well, by name or "
 					   "address",
-		[PLAN_PRIMARY_UNREACHABLE] = "the named primary has no address in DNS; give it "
-					     "one first",
+		[PLAN_PRIMARY_UNREACHABLE] =
+			"DNS has no address for the named primary; give it one first",
 		[PLAN_PRIMARY_NOT_LISTED] = "the named primary isn't among the domain's MX "
 					    "records, which list others; --primary is for a "
 					    "domain that has none: leave it out, or change the "

@@ -302,6 +302,9 @@ static void reverse_add(struct plan_gathered *gathered, struct resolve *resolve,
 	const struct resolved *resolved;
 	const struct dns_record *ptr;
 
+	for (size_t i = 0; i < gathered->facts.reverse_count; i++)
+		if (ip_equal(&gathered->reverse[i].ip, ip))
+			return;
 	reverse_name(ip, name, sizeof(name));
 	resolved = resolve_now(resolve, name, DNS_TYPE_PTR);
 	if (resolved->status == DNS_FAILED)

@@ -4,6 +4,7 @@
 # has the records, a second plan has nothing to do, and check finds nothing wrong in DNS.
 
 import json
+import subprocess
 
 import pytest
 
@@ -17,6 +18,7 @@ ROOT = """\
 mx2.example.test. A 192.0.2.20
 mx2.example.test. AAAA 2001:db8::20
 mx3.example.net. A 203.0.113.30
+mx4.example.test. A 192.0.2.20
 alias.example.test. CNAME mx2.example.test.
 20.2.0.192.in-addr.arpa. PTR mx2.example.test.
 0.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mx2.example.test.
@@ -209,6 +211,14 @@ def test_other_zones_are_left_to_others(lab):
     assert not [line for line in result["zone_lines"] if "203.0.113.8" in line and line[0] != ";"]
 
 
+def test_names_of_addresses(lab):
+    """Said once of an address that is in DNS and wanted as well."""
+    result = plan_json(lab, "www.done.test", "--primary", "mx1.done.test",
+                       "--backup", "mx4.example.test=192.0.2.20")
+    assert [one["text"].split(": ")[0] for one in result["notes"]] == [
+        "192.0.2.20 is called mx2.example.test in reverse DNS, not mx4.example.test"]
+
+
 def test_only_a_cache_answers(lab):
     """What it says of a TTL may be what is left of it."""
     result = plan_json(lab, "silent.test")
@@ -232,6 +242,26 @@ def test_names_that_would_be_commands(lab):
     done = lab.nsupdate(commands)
     assert done.returncode == 0, done.stderr
     assert "3600 40 mx2.example.test." in lab.dns.ask("evil.test", "MX")
+
+
+def test_who_this_host_is(lab):
+    """By the configuration, else by its name and interfaces; a bare name is none."""
+    ini = lab.dns.folder / "backupmx.ini"
+    ini.write_text("[milter]\nmy_names = mx5.done.test\nmy_addresses = 203.0.113.5\n")
+    other = plan_json(lab, "leads.other.test", "--primary=mx1.add.test", "-c", str(ini))
+    assert moves(other) == {
+        ("add", "leads.other.test", "MX", "mx1.add.test"),
+        ("add", "leads.other.test", "MX", "mx5.done.test"),
+        ("add", "mx5.done.test", "A", "203.0.113.5")}
+    listed = plan_json(lab, "done.test", "-c", str(ini))    # by an address of its interfaces
+    assert listed["complete"] and notes(listed) == {("listed-as", "mx5.done.test")}
+    ini.write_text("[milter]\nmy_name = mx5.done.test\n")
+    assert f"{ini}:2" in plan(lab, "done.test", "-c", str(ini), code=1).stderr
+    script = 'hostname bare; exec "$0" plan done.test'
+    done = subprocess.run(lab.backup_host.command(
+        ["unshare", "--uts", "sh", "-c", script, lab.checker.program]), text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1 and '"bare", which is no name for MX records' in done.stderr
 
 
 def test_misuse(lab):
