@@ -15,7 +15,7 @@ import pytest
 from peers.daemon import TOP
 from peers.waiting import eventually
 
-UNIT = os.path.join(TOP, "packaging/systemd/backupmx-milter.service.in")
+UNITS = os.path.join(TOP, "packaging/systemd")
 
 
 class Manager:
@@ -79,18 +79,44 @@ def test_no_watchdog(lab, tmp_path, environment):
         assert manager.hear() == ["READY=1"]
 
 
-def test_the_unit(tmp_path):
-    """It holds no key that systemd doesn't know, and stays sandboxed."""
-    unit = str(tmp_path / "backupmx-milter.service")
-    with open(UNIT, encoding="utf-8") as source, open(unit, "w", encoding="utf-8") as copy:
-        copy.write(source.read().replace("@sbindir@", "/usr/sbin"))
-    done = subprocess.run(["systemd-analyze", "verify", unit], text=True, capture_output=True,
+def copy_unit(name, folder):
+    """As it is installed, as far as paths go."""
+    source = os.path.join(UNITS, name)
+    with open(source if os.path.exists(source) else f"{source}.in", encoding="utf-8") as file:
+        (folder / name).write_text(file.read().replace("@sbindir@", "/usr/sbin"))
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("names", [["backupmx-milter.service"],
+                                   ["backupmx-drill@.service", "backupmx-drill@.timer"]],
+                         ids=["milter", "drill"])
+def test_units_have_no_odd_keys(tmp_path, names):
+    """systemd-analyze ends with 0 all the same: it is what it says that counts."""
+    units = [copy_unit(name, tmp_path) for name in names]
+    done = subprocess.run(["systemd-analyze", "verify", *units], text=True, capture_output=True,
                           check=False)
     # the programs and pages are not installed here
     odd = [line for line in done.stderr.splitlines()
            if "is not executable" not in line and "Command 'man " not in line]
     assert odd == []
-    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+
+
+# A drill has to be root, for the MTA's queue.
+@pytest.mark.parametrize("name,exposed", [("backupmx-milter.service", 2.0),
+                                          ("backupmx-drill@.service", 3.0)])
+def test_units_are_sandboxed(tmp_path, name, exposed):
+    unit = copy_unit(name, tmp_path)
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true",
+                           f"--threshold={int(exposed * 10)}", unit],
                           text=True, capture_output=True, check=False)
     level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
-    assert done.returncode == 0 and float(level[1]) <= 2.0, done.stdout
+    assert done.returncode == 0 and float(level[1]) <= exposed, done.stdout
+
+
+def test_the_timer_is_monthly():
+    with open(os.path.join(UNITS, "backupmx-drill@.timer"), encoding="utf-8") as file:
+        when = re.search(r"(?m)^OnCalendar=(.+)$", file.read())[1]
+    done = subprocess.run(["systemd-analyze", "calendar", "--iterations=13", when], text=True,
+                          capture_output=True, check=True)
+    months = re.findall(r"(?m)(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w+ (\d+-\d+)-", done.stdout)
+    assert len(months) == len(set(months)) == 13, done.stdout

@@ -18,6 +18,7 @@ from lab import outage
 from lab.milter import USER
 from lab.postfix import MAILBOXES
 from peers import schemas
+from peers.daemon import TOP
 from peers.waiting import eventually
 from story import GO_TO_PRIMARY, expect, nothing_bounced, the_tag, until_up
 
@@ -34,9 +35,9 @@ def ready(lab):
     return lab
 
 
-def drill(lab, *options, recipient=KNOWN, user=None):
+def drill(lab, *options, **how):
     """Runs one to its end; returns (exit code, what it says as JSON)."""
-    done = start(lab, "--json", *options, recipient=recipient, user=user)
+    done = start(lab, "--json", *options, **how)
     out, err = done.communicate(timeout=60)
     assert err == ""
     parsed = json.loads(out)
@@ -46,13 +47,13 @@ def drill(lab, *options, recipient=KNOWN, user=None):
     return done.returncode, parsed
 
 
-def start(lab, *options, recipient=KNOWN, user=None, path=None):
+def start(lab, *options, recipient=KNOWN, user=None, path=None, within=()):
     environment = lab.milter._environment()
     if path is not None:
         environment["PATH"] = f"{path}:{environment.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"
     return lab.backup_host.start(
-        [lab.milter.programs / "backupmxctl", "-s", lab.milter.control_socket, "drill", DOMAIN,
-         "--to", recipient, *options], user=user, env=environment, text=True,
+        [*within, lab.milter.programs / "backupmxctl", "-s", lab.milter.control_socket, "drill",
+         DOMAIN, "--to", recipient, *options], user=user, env=environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -180,6 +181,14 @@ def test_without_root(ready):
     code, parsed = drill(ready, "--mail-log", "/nonexistent/mail.log")
     assert code == 0 and steps_of(parsed)["delivered"]["result"] == "SKIP"
     assert "--mail-log" in steps_of(parsed)["delivered"]["advice"]
+
+
+def test_with_the_rights_of_the_unit(ready):
+    unit = (pathlib.Path(TOP) / "packaging/systemd/backupmx-drill@.service.in").read_text()
+    rights = re.search(r"(?m)^CapabilityBoundingSet=(.+)$", unit)[1].lower().replace("cap_", "+")
+    code, parsed = drill(ready, "--hold", within=[
+        "setpriv", "--no-new-privs", f"--bounding-set=-all,{','.join(rights.split())}", "--"])
+    assert code == 0 and results_of(parsed) == [(name, "PASS") for name in HELD], parsed
 
 
 # ---- it fails
