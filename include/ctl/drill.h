@@ -10,14 +10,12 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "core/drill_marks.h"
 #include "core/mail_address.h"
 #include "core/mail_log.h"
 #include "ctl/ctl.h"
 #include "ctl/log_tail.h"
 #include "ctl/queue.h"
-
-/* The message's own mark, by which one that was left behind is known. */
-#define DRILL_HEADER "Backup-MX-Drill"
 
 #define DRILL_RECIPIENT_MAX (MAIL_LOCAL_MAX + 1 + MAIL_DOMAIN_MAX)
 #define DRILL_WORDS_MAX	    1024

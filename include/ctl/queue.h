@@ -23,8 +23,8 @@ enum queue_place {
 
 struct queue;
 
-/* Somebody's message. True: go on. */
-typedef bool (*queue_taker)(void *arg, const char *id);
+/* A held message, and why it is held; NULL: the MTA doesn't tell. */
+typedef void (*queue_taker)(void *arg, const char *id, const char *reason);
 
 struct queue_kind {
 	const char *mta; /* its name */
@@ -34,7 +34,8 @@ struct queue_kind {
 	enum queue_place (*look)(struct queue *queue, const char *id, char *why, size_t size);
 	/* Why a waiting message could not be delivered so far; "" when that isn't told. */
 	void (*delay)(struct queue *queue, const char *id, char *why, size_t size);
-	/* The message's header, for root; free() it. NULL: it can't be read (any more). */
+	/* The message's header, for root; free() it. NULL: it can't be read (any more), or with
+	 * this MTA never. */
 	char *(*header)(struct queue *queue, const char *id);
 	/* Has a held message delivered now; and has one thrown away, wherever it waits. False:
 	 * `why` says why. For root. */
@@ -50,13 +51,13 @@ struct queue_kind {
 
 struct queue {
 	const struct queue_kind *kind;
-	const char *folder; /* of its configuration; NULL: the usual one */
+	const char *config; /* as --mta-config gives it; NULL: the usual one */
 };
 
-extern const struct queue_kind queue_postfix;
+extern const struct queue_kind queue_postfix, queue_sendmail;
 
-/* Finds the MTA that is here; `folder` must outlive the queue. False: none that we know. */
-bool queue_open(struct queue *queue, const char *folder);
+/* Finds the MTA that is here; `config` must outlive the queue. False: none that we know. */
+bool queue_open(struct queue *queue, const char *config);
 
 /* True for what may be a program's argument and names one message: letters and digits. */
 bool queue_id_is_sane(const char *id);

@@ -140,17 +140,17 @@ struct sweep {
 	unsigned removed;
 };
 
-static bool sweep_one(void *arg, const char *id)
+static void sweep_one(void *arg, const char *id, const char *reason)
 {
 	struct sweep *sweep = arg;
 	struct queue *queue = &sweep->drill->queue;
 	char *header = queue->kind->header(queue, id);
+	bool is_ours = reason != NULL ? strcmp(reason, DRILL_HOLD_REASON) == 0 : has_mark(header);
 	char why[256];
 
-	if (has_mark(header) && queue->kind->remove(queue, id, why, sizeof(why)))
+	if (is_ours && queue->kind->remove(queue, id, why, sizeof(why)))
 		sweep->removed++;
 	free(header);
-	return true;
 }
 
 unsigned drill_sweep(struct drill *drill)
@@ -242,7 +242,6 @@ static int read_arguments(struct run *run)
 {
 	struct drill *drill = &run->drill;
 	const char *to = ctl_option(run->ctl, "to");
-	const char *folder = ctl_option(run->ctl, "mta-config");
 	int code;
 
 	if (to == NULL)
@@ -254,15 +253,14 @@ static int read_arguments(struct run *run)
 	if (code != CTL_EXIT_OK)
 		return code;
 	drill->hold = ctl_option(run->ctl, "hold") != NULL;
-	drill->has_queue =
-		queue_open(&drill->queue, folder != NULL ? folder : getenv("MAIL_CONFIG"));
+	drill->has_queue = queue_open(&drill->queue, ctl_option(run->ctl, "mta-config"));
 	if (drill->hold && geteuid() != 0)
 		return ctl_fail(run->ctl, CTL_EXIT_NO,
 				"--hold needs root: a held message has to be released");
 	if (drill->hold && !drill->has_queue)
 		return ctl_fail(run->ctl, CTL_EXIT_NO,
-				"--hold needs the MTA's queue programs (postqueue, postsuper): "
-				"they are not here");
+				"--hold needs the MTA's queue programs: neither postqueue nor "
+				"sendmail is here");
 	return CTL_EXIT_OK;
 }
 

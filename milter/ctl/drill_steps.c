@@ -269,7 +269,9 @@ enum drill_result drill_left_queue(struct drill *drill, struct drill_words *word
 		return fail_in_queue(drill, words);
 	text_add_format(&words->seen, "the queue can't be looked at: %s", why);
 	text_add(&words->advice,
-		 "be root; --mta-config PATH says where the MTA's configuration is");
+		 drill->has_queue
+			 ? "be root; --mta-config PATH says where the MTA has its configuration"
+			 : "neither postqueue nor sendmail is here");
 	return DRILL_SKIP;
 }
 

@@ -27,7 +27,8 @@ static const struct ctl_option drill_options[] = {
 	  "the MTA's log; without it: what Postfix's maillog_file says, /var/log/mail.log or "
 	  "/var/log/maillog" },
 	{ "mta-config", "PATH",
-	  "the folder of Postfix's main.cf where it isn't the usual one, nor in MAIL_CONFIG" },
+	  "the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it isn't the usual "
+	  "one" },
 	{ .name = NULL },
 };
 

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-static const struct queue_kind *const kinds[] = { &queue_postfix };
+static const struct queue_kind *const kinds[] = { &queue_postfix, &queue_sendmail };
 
-bool queue_open(struct queue *queue, const char *folder)
+bool queue_open(struct queue *queue, const char *config)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		*queue = (struct queue){ .kind = kinds[i], .folder = folder };
+		*queue = (struct queue){ .kind = kinds[i], .config = config };
 		if (kinds[i]->find(queue))
 			return true;
 	}

@@ -23,13 +23,14 @@
 static bool run(const struct queue *queue, const char *const *arguments, size_t output_max,
 		struct tool_result *result)
 {
+	const char *folder = queue->config != NULL ? queue->config : getenv("MAIL_CONFIG");
 	const char *all[ARGUMENTS_MAX] = { arguments[0] };
 	struct tool tool = { .arguments = all, .output_max = output_max };
 	size_t count = 1;
 
-	if (queue->folder != NULL) {
+	if (folder != NULL) {
 		all[count++] = "-c";
-		all[count++] = queue->folder;
+		all[count++] = folder;
 	}
 	for (size_t i = 1; arguments[i] != NULL && count + 1 < ARGUMENTS_MAX; i++)
 		all[count++] = arguments[i];
@@ -127,18 +128,17 @@ static void each_held(struct queue *queue, queue_taker take, void *arg)
 	static const char *const arguments[] = { "postqueue", "-j", NULL };
 	struct tool_result result;
 	unsigned seen = 0;
-	bool more = true;
 	json_t *entry;
 	char *rest;
 
 	run(queue, arguments, LISTING_MAX, &result);
 	rest = result.output;
-	while (more && seen < HELD_MAX && (entry = next_entry(&rest)) != NULL) {
+	while (seen < HELD_MAX && (entry = next_entry(&rest)) != NULL) {
 		const char *id = json_string_value(json_object_get(entry, "queue_id"));
 
 		if (is(entry, "queue_name", "hold") && is(entry, "sender", "MAILER-DAEMON") &&
 		    id != NULL && queue_id_is_sane(id)) {
-			more = take(arg, id);
+			take(arg, id, NULL);
 			seen++;
 		}
 		json_decref(entry);

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/drill_marks.h"
 #include "io/log_valve.h"
 #include "mta/session.h"
 
@@ -307,7 +308,7 @@ static bool change_header(SMFICTX *ctx, const struct session_changes *changes)
 
 static bool hold(SMFICTX *ctx)
 {
-	bool held = smfi_quarantine(ctx, (char *)(uintptr_t) "backupmx drill") == MI_SUCCESS;
+	bool held = smfi_quarantine(ctx, (char *)(uintptr_t)DRILL_HOLD_REASON) == MI_SUCCESS;
 
 	if (!held && log_valve_admit(LOG_VALVE_MILTER))
 		log_error("milter: the MTA did not take the hold of a drill's message");

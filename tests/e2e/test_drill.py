@@ -25,6 +25,7 @@ from story import GO_TO_PRIMARY, expect, nothing_bounced, the_tag, until_up
 DOMAIN, KNOWN = "example.test", "alice@example.test"
 PLAIN = ["accepted", "tagged", "queue-id", "left-queue", "delivered"]
 HELD = ["accepted", "tagged", "queue-id", "held", "released", "left-queue", "delivered"]
+MTA = "postfix"
 MILTER_SETTINGS = {}
 
 
