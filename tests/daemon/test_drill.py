@@ -211,6 +211,23 @@ def test_a_real_outage(lab):
     assert world.daemon.wait_for_log(r"action=defer .* id=%s drill=yes$" % world.end(token)["id"])
 
 
+def test_domains_that_are_not_configured(lab):
+    """Learned from the MTA, and below a configured one."""
+    for name in ("learned.test", "a.parent.test"):
+        lab.primary(name, recipients={"alice": "250 ok"}, other_recipients=NOBODY)
+    daemon = lab.daemon({"domains": {"domains_from_mta": True}, 'domain ".parent.test"': {}})
+    for name in ("learned.test", "a.parent.test"):
+        address = "alice@" + name
+        daemon.milter().rcpt("<%s>" % address)
+        daemon.wait_for_state(name, "up")
+        daemon.learn(address)
+        answer = daemon.ask("drill", domain=name, recipient=address)
+        sent = daemon.milter().send_message(
+            mail_from="<>", rcpts=["<%s>" % address],
+            mail_args=["ENVID=drill-" + answer["result"]["token"]], **OURS)
+        assert "primary=down; recipients=valid; reason=primary-down" in tag_of(sent)
+
+
 # -- what is no drill
 
 def test_once_only(world):
@@ -442,14 +459,16 @@ def test_a_domain_without_tags(lab):
 # -- it leaves no trace
 
 def test_it_counts_for_nothing(lab):
-    world = World(lab, {"policy": {"persistent_attempts": 2, "persistent_after": "1s"}})
+    # nobody is exempt, or explain would not tell how often it came
+    world = World(lab, {"milter": {"exempt_clients": []},
+                        "policy": {"persistent_attempts": 2, "persistent_after": "1s"}})
 
     def counted():
         metrics = Metrics(world.daemon.ctl("metrics")[1])
         status = world.daemon.status(DOMAIN)
+        shown = world.daemon.explain(ALICE, "--client", "127.0.0.1", "--from", "<>")
         return (metrics.decisions(), metrics.series("recipient_lookups_total"),
-                status["counters"], status["recipients"],
-                world.daemon.explain(ALICE, "--client", "127.0.0.1", "--from", "<>")["inputs"])
+                status["counters"], status["recipients"], shown["inputs"]["attempts"])
 
     before = counted()
     for address in (ALICE, ALICE, ALICE, "nobody@" + DOMAIN):
