@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The daemon's side of fire drills (DESIGN section 10; include/control/drill.h): the one message with
-# a token sees its domain down, and no exemption; it is tagged, held if that was asked for, and leaves
-# no trace in what is counted. Whatever isn't that message is treated as if there were no drill.
+# The daemon's side of fire drills (DESIGN section 10; include/control/drill.h): the one message
+# with a token sees its domain down, and no exemption; it is tagged, held if that was asked for, and
+# leaves no trace in what is counted. Whatever isn't that message is treated as if there were no
+# drill.
 
 import contextlib
 import os
@@ -179,7 +180,8 @@ def test_refused_as_in_an_outage(world, local, code, xcode, row, says):
     reply, = world.send(token, rcpts=[address]).replies
     assert (reply.code, reply.xcode) == (code, xcode) and says in reply.text
     seen = world.result(token)
-    assert (seen["state"], seen["code"], seen["xcode"], seen["row"]) == ("refused", code, xcode, row)
+    assert (seen["state"], seen["code"], seen["xcode"], seen["row"]) == (
+        "refused", code, xcode, row)
     assert seen["text"] == reply.text and seen["id"] == reply.message_id
     assert seen["tag"] is None and seen["held"] is False
     assert "can't have passed" in world.end(token, "pass", code=NO)
@@ -403,8 +405,8 @@ def test_restart(lab, crash):
     assert world.send(cut_off).of_kind("quarantine")
     mark = world.daemon.mark()
     world.daemon.restart(crash=crash)
-    told = world.daemon.log_lines(
-        r" warning: drill: .* result=unfinished recipient=<%s> queue_id=\w+ held=yes$" % ALICE, mark)
+    told = world.daemon.log_lines(r" warning: drill: .* result=unfinished recipient=<%s> "
+                                  r"queue_id=\w+ held=yes$" % ALICE, mark)
     assert len(told) == (0 if crash else 1)
     assert world.metric() == at
     world.daemon.wait_for_state(DOMAIN, "up")

@@ -44,7 +44,7 @@ def is_a_drills(tag):
         "down", None, "valid", "primary-down")
 
 
-# By loopback, which is exempt otherwise, and by the address that this host is known by, which isn't.
+# By loopback, exempt otherwise, and by the address that this host is known by, which isn't.
 @pytest.mark.parametrize("server,exempt", [("127.0.0.1", True), ("192.0.2.20", False)])
 def test_tagged_and_delivered(drilled, server, exempt):
     lab, text = drilled, f"drill-by-{server}"
