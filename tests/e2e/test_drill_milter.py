@@ -9,6 +9,7 @@ import pytest
 from story import GO_TO_PRIMARY, delivered_once, expect, the_tag, until_up
 
 DOMAIN = "example.test"
+MTA = "postfix"
 MILTER_SETTINGS = {}
 
 
