@@ -38,6 +38,12 @@ struct postfix_service {
 	struct postfix_settings own; /* its -o options, expanded */
 };
 
+enum postfix_state {
+	POSTFIX_UNSEEN, /* only root may ask */
+	POSTFIX_STOPPED,
+	POSTFIX_RUNS,
+};
+
 struct postfix {
 	const char *folder;		 /* --mta-config; NULL: Postfix's own default */
 	char option[1024];		 /* " -c 'FOLDER'" for commands to be pasted, or "" */
@@ -45,8 +51,7 @@ struct postfix {
 	struct postfix_settings written; /* those of main.cf, as they are written */
 	struct postfix_service *services;
 	size_t service_count;
-	char *status; /* what `postfix status` said; NULL when only root may ask */
-	bool running; /* by that */
+	enum postfix_state state;
 };
 
 /* ---- settings ---- */

@@ -148,7 +148,8 @@ bool milter_socket_name(const char *socket, const struct milter_socket_place *wh
 		return true;
 	}
 	below = below_queue(ours.path, where);
-	text_add_format(&text, "unix:%s", below != NULL ? below : ours.path);
+	text_add(&text, "unix:");
+	text_add(&text, below != NULL ? below : ours.path);
 	return below != NULL || !where->chrooted;
 }
 

@@ -63,6 +63,34 @@ static void add_network(struct text *text, const struct ip_network *network)
 	text_add(text, quote);
 }
 
+static bool is_loopback(const struct ip_network *network)
+{
+	static const struct ip v6 = { .family = IP_V6, .bytes = { [15] = 1 } };
+
+	return network->ip.family == IP_V4 ? network->ip.bytes[0] == 127
+					   : ip_equal(&network->ip, &v6);
+}
+
+/* The other way round: who is exempt and no friend of the MTA. */
+static void judge_exempt_strangers(struct check *check, const struct mta_networks *networks)
+{
+	const struct config_networks *exempt = &check->config->milter.exempt_clients;
+	const struct config_networks known = { .items = networks->items, .count = networks->count };
+	char shown[IP_TEXT_MAX + 8];
+
+	for (size_t i = 0; i < exempt->count; i++) {
+		TEXT_ON(text, shown);
+
+		if (is_loopback(&exempt->items[i]) || network_within(&exempt->items[i], &known))
+			continue;
+		add_network(&text, &exempt->items[i]);
+		mta_add(check, MTA_RULE_EXEMPT_NETWORKS, CHECK_NOTE, shown,
+			"exempt_clients has it, %s doesn't: what it sends to the domains is taken "
+			"at any time, recipients unseen",
+			networks->setting);
+	}
+}
+
 /* exempt_clients as it is, and `missing`: the ini line that mends. */
 static void mend_networks(struct check *check, const struct mta_networks *missing)
 {
@@ -94,7 +122,9 @@ void mta_judge_networks(struct check *check, const struct mta_networks *networks
 	missing.items = memory_array(networks->count + 1, sizeof(*missing.items));
 	missing.count = 0;
 	for (size_t i = 0; i < networks->count; i++) {
-		if (network_within(&networks->items[i], &check->config->milter.exempt_clients))
+		/* who trusts the whole world has another problem, which this would make worse */
+		if (networks->items[i].prefix == 0 ||
+		    network_within(&networks->items[i], &check->config->milter.exempt_clients))
 			continue;
 		text_add(&text, missing.count > 0 ? " " : "");
 		add_network(&text, &networks->items[i]);
@@ -109,6 +139,7 @@ void mta_judge_networks(struct check *check, const struct mta_networks *networks
 		mend_networks(check, &missing);
 	}
 	free(missing.items);
+	judge_exempt_strangers(check, networks);
 }
 
 static bool is_on_interface(const struct ip *ip)
@@ -194,7 +225,11 @@ static void run(struct check *check)
 {
 	const struct mta *mta = mta_get(check);
 
-	if (mta->kind == NULL)
+	if (mta->kind == NULL && check->options.mta_config != NULL)
+		mta_unseen(check, MTA_RULE_MTA, NULL,
+			   "%s is neither a folder of Postfix nor a file of Sendmail",
+			   check->options.mta_config);
+	else if (mta->kind == NULL)
 		mta_unseen(check, MTA_RULE_MTA, NULL,
 			   "no Postfix and no Sendmail was found on this host; --mta-config says "
 			   "where its configuration is");

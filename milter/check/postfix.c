@@ -274,12 +274,10 @@ static void ask_status(struct postfix *postfix)
 	const char *const plain[] = { "postfix", "status", NULL };
 	struct tool tool = { .arguments = postfix->folder != NULL ? given : plain };
 	struct tool_result result;
-	char said[512];
 
 	if (geteuid() != 0)
 		return;
-	postfix->running = tool_run(&tool, &result);
-	postfix->status = memory_string(tool_say_why(&result, said, sizeof(said)));
+	postfix->state = tool_run(&tool, &result) ? POSTFIX_RUNS : POSTFIX_STOPPED;
 	tool_result_fini(&result);
 }
 
@@ -292,7 +290,6 @@ static void forget(void *facts)
 	for (size_t i = 0; i < postfix->service_count; i++)
 		service_fini(&postfix->services[i]);
 	free(postfix->services);
-	free(postfix->status);
 	free(postfix);
 }
 
@@ -367,17 +364,16 @@ static void judge_running(struct check *check, const struct postfix *postfix)
 	const char *version = postfix_value(postfix, NULL, "mail_version");
 	const char *folder = postfix_value(postfix, NULL, "config_directory");
 
-	if (postfix->status == NULL) {
+	if (postfix->state == POSTFIX_UNSEEN) {
 		mta_add(check, MTA_RULE_MTA, CHECK_OK, NULL,
 			"Postfix %s, set up in %s; whether it runs is told only to root", version,
 			folder);
-	} else if (postfix->running) {
+	} else if (postfix->state == POSTFIX_RUNS) {
 		mta_add(check, MTA_RULE_MTA, CHECK_OK, NULL, "Postfix %s, set up in %s, runs",
 			version, folder);
 	} else {
 		mta_add(check, MTA_RULE_MTA, CHECK_ERROR, NULL,
-			"Postfix %s, set up in %s, doesn't run (%s)", version, folder,
-			postfix->status);
+			"Postfix %s, set up in %s, doesn't run", version, folder);
 		mta_mend(check, "postfix%s start", postfix->option);
 	}
 }

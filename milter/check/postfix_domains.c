@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What Postfix does with mail to the domains: relayed, and to where? */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "check/postfix.h"
 
@@ -11,20 +13,35 @@
 
 /* ---- relayed? ---- */
 
-/* relay_domains with all that are missing: one line that can be pasted for each of them. */
-static void mend_relay_domains(struct check *check, const struct postfix *postfix)
+/* Each domain of the check, in its order. */
+struct relayed {
+	enum postfix_match match;
+	struct postfix_matched by;
+};
+
+/* relay_domains with all that are missing: one line that can be pasted for each of them. They come
+ * first, or a "!" that is there would hold against them. */
+static void mend_relay_domains(struct check *check, const struct postfix *postfix,
+			       const struct relayed *relayed)
 {
+	const char *there = postfix_value(postfix, NULL, "relay_domains")[0] != '\0'
+				    ? postfix_written(postfix, NULL, "relay_domains")
+				    : "";
 	char value[VALUE_MAX];
 	TEXT_ON(text, value);
-	struct postfix_matched matched;
 
-	if (postfix_value(postfix, NULL, "relay_domains")[0] != '\0')
-		text_add(&text, postfix_written(postfix, NULL, "relay_domains"));
 	for (size_t i = 0; i < check->domain_count; i++)
-		if (postfix_domain_match(postfix, "relay_domains", check->domains[i].name,
-					 &matched) == POSTFIX_NO)
+		if (relayed[i].match == POSTFIX_NO)
 			text_add_format(&text, "%s%s", text.length > 0 ? ", " : "",
 					check->domains[i].name);
+	if (there[0] != '\0')
+		text_add_format(&text, ", %s", there);
+	if (text.cut) {
+		mta_mend(check,
+			 "# so many are missing that they want a table: see relay_domains in "
+			 "postconf(5)");
+		return;
+	}
 	postfix_mend_set(check, postfix, NULL, "relay_domains", value);
 	postfix_mend_reload(check, postfix);
 }
@@ -39,20 +56,20 @@ static bool relies_on_mx(const struct postfix *postfix)
 				   "permit_mx_backup");
 }
 
-static bool judge_relayed(struct check *check, const struct postfix *postfix, const char *domain)
+static void judge_relayed(struct check *check, const struct postfix *postfix,
+			  const struct relayed *relayed, size_t i)
 {
-	struct postfix_matched matched;
+	const char *domain = check->domains[i].name;
 
-	switch (postfix_domain_match(postfix, "relay_domains", domain, &matched)) {
-	case POSTFIX_YES:
+	if (relayed[i].match == POSTFIX_YES) {
 		mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_OK, domain, "relay_domains has %s",
-			matched.by);
-		return true;
-	case POSTFIX_UNKNOWN:
-		mta_unseen(check, MTA_RULE_RELAY_DOMAINS, domain, "%s can't be read", matched.by);
-		return true;
-	default:
-		break;
+			relayed[i].by.by);
+		return;
+	}
+	if (relayed[i].match == POSTFIX_UNKNOWN) {
+		mta_unseen(check, MTA_RULE_RELAY_DOMAINS, domain, "%s can't be read",
+			   relayed[i].by.by);
+		return;
 	}
 	if (relies_on_mx(postfix))
 		mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_WARNING, domain,
@@ -61,8 +78,7 @@ static bool judge_relayed(struct check *check, const struct postfix *postfix, co
 	else
 		mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_ERROR, domain,
 			"relay_domains doesn't have it");
-	mend_relay_domains(check, postfix);
-	return false;
+	mend_relay_domains(check, postfix, relayed);
 }
 
 /* ---- local? ---- */
@@ -223,7 +239,7 @@ static void mend_transport(struct check *check, const struct postfix *postfix, c
 		mta_mend(check, "# %s relay:%s", domain, hop);
 		return;
 	}
-	text_add_format(&text, "inline:{ { %s = relay:%s } }", domain, hop);
+	text_add_format(&text, "%s{ { %s = relay:%s } }", "inline:", domain, hop);
 	postfix_mend_set(check, postfix, NULL, "transport_maps", value);
 	postfix_mend_reload(check, postfix);
 }
@@ -345,22 +361,33 @@ static void judge_next_hop(struct check *check, const struct postfix *postfix,
 		judge_default_hop(check, postfix, domain);
 }
 
+static void judge_none(struct check *check, const struct postfix *postfix)
+{
+	const char *value = postfix_value(postfix, NULL, "relay_domains");
+
+	mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_ERROR, NULL,
+		"relay_domains %s%s: this host is nobody's backup yet",
+		value[0] != '\0' ? "= " : "is empty", value);
+	mta_mend(check, "# name the domain that it is to be a backup for:");
+	mta_mend(check, "# backupmxctl check DOMAIN");
+}
+
 void postfix_judge_domains(struct check *check, const struct postfix *postfix)
 {
-	if (check->domain_count == 0) {
-		mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_ERROR, NULL,
-			"relay_domains = %s: this host is nobody's backup yet",
-			postfix_value(postfix, NULL, "relay_domains"));
-		mta_mend(check, "# say which domain it is to be a backup for: backupmxctl check "
-				"DOMAIN");
-	}
-	for (size_t i = 0; i < check->domain_count; i++) {
-		const char *domain = check->domains[i].name;
+	struct relayed *relayed = memory_array(check->domain_count + 1, sizeof(*relayed));
 
-		judge_local(check, postfix, domain);
-		if (!judge_relayed(check, postfix, domain))
+	if (check->domain_count == 0)
+		judge_none(check, postfix);
+	for (size_t i = 0; i < check->domain_count; i++)
+		relayed[i].match = postfix_domain_match(postfix, "relay_domains",
+							check->domains[i].name, &relayed[i].by);
+	for (size_t i = 0; i < check->domain_count; i++) {
+		judge_local(check, postfix, check->domains[i].name);
+		judge_relayed(check, postfix, relayed, i);
+		if (relayed[i].match == POSTFIX_NO)
 			continue;
-		judge_recipients(check, postfix, domain);
+		judge_recipients(check, postfix, check->domains[i].name);
 		judge_next_hop(check, postfix, &check->domains[i]);
 	}
+	free(relayed);
 }

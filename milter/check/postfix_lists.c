@@ -108,7 +108,8 @@ static enum postfix_match table_lookup(const struct postfix *postfix, const char
 		match = POSTFIX_YES;
 		result.output[strcspn(result.output, "\n")] = '\0';
 		text_add(&text, result.output);
-	} else if (result.end != TOOL_EXITED || result.errors_length > 0) {
+	} else if (result.end != TOOL_EXITED || strstr(result.errors, "fatal: ") != NULL) {
+		/* without that word status 1 is "not there", whatever else it warns of */
 		match = POSTFIX_UNKNOWN;
 		text_add_format(&text, "%s: %s", table, tool_say_why(&result, why, sizeof(why)));
 	}

@@ -118,16 +118,22 @@ static void judge_missing(struct check *check, const struct postfix *postfix,
 	char wanted[512];
 
 	mta_add(check, MTA_RULE_MILTER_LISTED, CHECK_ERROR, subject_of(service),
-		"smtpd_milters = %s%s, which isn't %s of [milter] socket", value,
-		postfix_is_overridden(service, "smtpd_milters") ? " (in master.cf)" : "",
-		check->config->milter.socket);
+		"smtpd_milters%s %s%s, [milter] socket = %s",
+		postfix_is_overridden(service, "smtpd_milters") ? " of master.cf" : "",
+		value[0] != '\0' ? "= " : "is empty", value, check->config->milter.socket);
 	if (!milter_socket_name(check->config->milter.socket, &place, wanted, sizeof(wanted))) {
 		mta_mend(check, "# smtpd is chrooted and can't see that socket; take it out of the "
 				"chroot (or listen on an inet socket):");
 		mta_mend(check, "postconf%s -F '%s/%s/chroot=n'", postfix->option, service->name,
 			 service->type);
 	}
-	postfix_mend_with(check, postfix, service, "smtpd_milters", wanted);
+	if (!postfix_value_lists(value, wanted)) {
+		if (value[0] != '\0')
+			mta_mend(check,
+				 "# take out what is there, if it is an older socket of this "
+				 "milter; other milters come behind it:");
+		postfix_mend_with(check, postfix, service, "smtpd_milters", wanted);
+	}
 	postfix_mend_reload(check, postfix);
 }
 

@@ -190,7 +190,7 @@ static void judge_proxies(struct check *check, const struct postfix *postfix)
 	}
 	if (count == 0)
 		mta_add(check, MTA_RULE_PROXY_INTERFACES, CHECK_OK, NULL,
-			"each address that DNS gives for %s is on an interface",
+			"no interface lacks an address that DNS gives for %s",
 			check_host_name(check));
 }
 

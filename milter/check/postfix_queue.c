@@ -35,6 +35,8 @@ static void judge_fast_flush(struct check *check, const struct postfix *postfix,
 
 static void judge_fast_flushes(struct check *check, const struct postfix *postfix)
 {
+	const char *relayed = postfix_value(postfix, NULL, "relay_domains");
+	const char *flushed = postfix_value(postfix, NULL, "fast_flush_domains");
 	struct postfix_matched matched;
 
 	if (postfix_service_find(postfix, "flush", "unix") == NULL) {
@@ -43,6 +45,11 @@ static void judge_fast_flushes(struct check *check, const struct postfix *postfi
 		mta_mend(check, "postconf%s -M 'flush/unix=flush unix n - y 1000? 0 flush'",
 			 postfix->option);
 		postfix_mend_reload(check, postfix);
+	}
+	if (strcmp(relayed, flushed) == 0) {
+		mta_add(check, MTA_RULE_FAST_FLUSH, CHECK_OK, NULL,
+			"fast_flush_domains has what relay_domains has");
+		return;
 	}
 	for (size_t i = 0; i < check->domain_count; i++)
 		if (postfix_domain_match(postfix, "relay_domains", check->domains[i].name,
