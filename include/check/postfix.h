@@ -133,6 +133,7 @@ void postfix_mend_restart(struct check *check, const struct postfix *postfix);
 
 /* ---- the judges, in the order of their findings ---- */
 
+void postfix_judge_chroot(struct check *check, const struct postfix *postfix);
 void postfix_judge_network(struct check *check, const struct postfix *postfix);
 void postfix_judge_domains(struct check *check, const struct postfix *postfix);
 void postfix_judge_restrictions(struct check *check, const struct postfix *postfix);

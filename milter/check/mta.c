@@ -54,12 +54,19 @@ static bool network_within(const struct ip_network *inner, const struct config_n
 static void add_network(struct text *text, const struct ip_network *network)
 {
 	char shown[IP_TEXT_MAX];
-	bool whole = network->prefix == (network->ip.family == IP_V4 ? 32 : 128);
+
+	text_add(text, ip_format(&network->ip, shown, sizeof(shown)));
+	if (network->prefix != (network->ip.family == IP_V4 ? 32 : 128))
+		text_add_format(text, "/%u", network->prefix);
+}
+
+/* An ini file wants quotes where there are colons. */
+static void add_item(struct text *text, const struct ip_network *network)
+{
 	const char *quote = network->ip.family == IP_V6 ? "\"" : "";
 
-	text_add_format(text, "%s%s", quote, ip_format(&network->ip, shown, sizeof(shown)));
-	if (!whole)
-		text_add_format(text, "/%u", network->prefix);
+	text_add_format(text, "%s%s", text->length > 0 ? ", " : "", quote);
+	add_network(text, network);
 	text_add(text, quote);
 }
 
@@ -98,14 +105,10 @@ static void mend_networks(struct check *check, const struct mta_networks *missin
 	char line[2048];
 	TEXT_ON(text, line);
 
-	for (size_t i = 0; i < exempt->count; i++) {
-		text_add(&text, i > 0 ? ", " : "");
-		add_network(&text, &exempt->items[i]);
-	}
-	for (size_t i = 0; i < missing->count; i++) {
-		text_add(&text, text.length > 0 ? ", " : "");
-		add_network(&text, &missing->items[i]);
-	}
+	for (size_t i = 0; i < exempt->count; i++)
+		add_item(&text, &exempt->items[i]);
+	for (size_t i = 0; i < missing->count; i++)
+		add_item(&text, &missing->items[i]);
 	mta_mend(check, "# in %s, section [milter]:",
 		 check->options.config_path != NULL ? check->options.config_path
 						    : CONFIG_DEFAULT_PATH);
@@ -241,6 +244,7 @@ static void run(struct check *check)
 
 static const struct check_rule *const rules[] = {
 	&mta_rules[MTA_RULE_MTA],
+	&mta_rules[MTA_RULE_CHROOT],
 	&mta_rules[MTA_RULE_LISTENS],
 	&mta_rules[MTA_RULE_RELAY_DOMAINS],
 	&mta_rules[MTA_RULE_LOCAL_DOMAIN],

@@ -9,6 +9,12 @@ const struct check_rule mta_rules[MTA_RULES] = {
 		"The milter only says what to answer; the MTA takes the mail, keeps it and passes it "
 		"on.",
 	},
+	[MTA_RULE_CHROOT] = {
+		"chroot",
+		"the MTA can look up names, in its chroot too",
+		"A delivery that can't look up the primary waits in the queue; with name servers of "
+		"yesterday it does so all of a sudden.",
+	},
 	[MTA_RULE_LISTENS] = {
 		"listens",
 		"the MTA takes mail from the network",
@@ -78,7 +84,8 @@ const struct check_rule mta_rules[MTA_RULES] = {
 		"exempt-networks",
 		"hosts that may relay here are exempt clients",
 		"Hosts that send their mail through this one don't try again by themselves: a client "
-		"program shows its user the \"451\".",
+		"program shows its user the \"451\". Who is exempt and no friend is a stranger whom "
+		"nobody looks at.",
 	},
 	[MTA_RULE_FAST_FLUSH] = {
 		"fast-flush",

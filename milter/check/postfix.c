@@ -199,6 +199,14 @@ static void take_written(struct postfix *postfix, char *line)
 	take_setting(line, &postfix->written);
 }
 
+/* "-" is the default, which was yes in old days. */
+static bool is_chrooted(const struct postfix *postfix, const char *field)
+{
+	return field[0] == 'y' ||
+	       (field[0] == '-' &&
+		strtod(postfix_value(postfix, NULL, "compatibility_level"), NULL) < 1);
+}
+
 /* "smtp inet n - y - - smtpd -o ..." */
 static void take_service(struct postfix *postfix, char *line)
 {
@@ -218,7 +226,7 @@ static void take_service(struct postfix *postfix, char *line)
 	*service = (struct postfix_service){ .name = memory_string(fields[0]),
 					     .type = memory_string(fields[1]),
 					     .command = memory_string(fields[7]),
-					     .chrooted = strcmp(fields[4], "y") == 0 };
+					     .chrooted = is_chrooted(postfix, fields[4]) };
 }
 
 /* "smtp/inet/smtpd_milters = value" */
@@ -383,6 +391,7 @@ static void judge(struct check *check, const void *facts)
 	const struct postfix *postfix = facts;
 
 	judge_running(check, postfix);
+	postfix_judge_chroot(check, postfix);
 	postfix_judge_network(check, postfix);
 	postfix_judge_domains(check, postfix);
 	postfix_judge_restrictions(check, postfix);

@@ -108,11 +108,7 @@ static void judge_etrn(struct check *check, const struct postfix *postfix)
 	const struct postfix_service *mx = postfix_service_next(postfix, POSTFIX_MX, NULL);
 	const char *value = postfix_value(postfix, mx, "smtpd_etrn_restrictions");
 
-	if (postfix_value_lists(postfix_value(postfix, mx, "smtpd_forbidden_commands"), "ETRN")) {
-		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
-			"smtpd_forbidden_commands has ETRN");
-		postfix_mend_without(check, postfix, mx, "smtpd_forbidden_commands", "ETRN");
-	} else if (!etrn_allowed(check, postfix, value)) {
+	if (!etrn_allowed(check, postfix, value)) {
 		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
 			"smtpd_etrn_restrictions = %s: refuses this host itself", value);
 		postfix_mend_with(check, postfix, mx, "smtpd_etrn_restrictions",
