@@ -13,5 +13,6 @@ extern const struct check_group check_group_failover;	/* TTLs, families, network
 extern const struct check_group check_group_host;	/* our names and addresses */
 extern const struct check_group check_group_memory;	/* who is known, lists, learned domains */
 extern const struct check_group check_group_reach;	/* SMTP to the primaries */
+extern const struct check_group check_group_web;	/* MTA-STS, TLSA */
 
 #endif

@@ -11,6 +11,7 @@ const struct check_group *const check_groups[] = {
 	&check_group_mx_targets,
 	&check_group_failover,
 	&check_group_host,
+	&check_group_web,
 	&check_group_mta,
 	&check_group_reach,
 	&check_group_memory,

@@ -2,6 +2,7 @@
 /* Chains of certificates, verified by OpenSSL's own rules for PKIX and DANE. Any thread. */
 #include "io/tls_chain.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -155,6 +156,7 @@ enum tls_dane tls_chain_dane(struct tls *tls, const struct tls_chain *chain, con
 	if (ssl != NULL && record_take(ssl, host, record, length))
 		result = record_matches(ssl, chain, host) ? TLS_DANE_MATCHES : TLS_DANE_DIFFERS;
 	SSL_free(ssl);
+	ERR_clear_error(); /* what a record couldn't be used for is no session's trouble */
 	return result;
 }
 
