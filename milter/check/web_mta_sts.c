@@ -105,7 +105,8 @@ __attribute__((format(printf, 2, 3))) static void policy_missing(const struct st
 	check_add(findings, &web_mta_sts_rule, CHECK_WARNING, sts->domain->name, "https://%s%s %s",
 		  sts->host, PATH, words);
 	check_mend(findings, "# senders that know an older policy keep it until its max_age is "
-			     "over; all others see none");
+			     "over; all others see none. See for yourself:");
+	check_mend(findings, "curl -v https://%s%s", sts->host, PATH);
 }
 
 static bool policy_fetch(const struct sts *sts, struct https_answer *answer)

@@ -40,11 +40,14 @@ static void mend_record(struct check *check, const struct own_mx *own)
 {
 	char digest[TLS_KEY_DIGEST_MAX];
 
-	if (own->tls == OWN_MX_SHOWN)
-		check_mend(check->findings, "_25._tcp.%s. IN TLSA 3 1 1 %s", own->host->name,
-			   tls_chain_key_digest(own->chain, digest));
-	else
+	if (own->tls != OWN_MX_SHOWN) {
 		check_mend(check->findings, "# first STARTTLS has to work at %s", own->where);
+		return;
+	}
+	check_mend(check->findings, "_25._tcp.%s. IN TLSA 3 1 1 %s", own->host->name,
+		   tls_chain_key_digest(own->chain, digest));
+	check_mend(check->findings, "# it lasts as long as the key: renew certificates with the "
+				    "same one (certbot: --reuse-key)");
 }
 
 /* ---- ours ---- */
