@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the daemon remembers: recipients, their lists, learned domains. By its status. */
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,12 +96,20 @@ static void cold_judge(struct check *check, const struct check_domain *domain)
 
 /* ---- recipients-file ---- */
 
+/* What the daemon says of it. */
+static const json_t *list_of(const struct check_domain *domain)
+{
+	return json_object_get(json_object_get(domain->status, "recipients"), "list");
+}
+
 static void list_judge(struct check *check, const struct check_domain *domain)
 {
 	const char *path = domain->config->recipients_file;
 	const json_t *list = json_object_get(json_object_get(domain->status, "recipients"), "list");
 	const char *refused = json_string_value(json_object_get(list, "refused"));
 
+	if (path[0] == '\0')
+		path = "the recipients_file"; /* of the daemon's configuration, not of ours */
 	if (!json_is_object(list)) {
 		if (access(path, F_OK) == 0)
 			check_unseen(check->findings, &file_rule, domain->name,
@@ -111,14 +118,6 @@ static void list_judge(struct check *check, const struct check_domain *domain)
 		else
 			check_unseen(check->findings, &file_rule, domain->name,
 				     "%s can't be found from here", path);
-		return;
-	}
-	if (refused == NULL && access(path, F_OK) != 0 && errno == ENOENT) {
-		check_add(check->findings, &file_rule, CHECK_WARNING, domain->name,
-			  "%s has gone; the %lld entries that it had are in use", path,
-			  (long long)json_integer_value(json_object_get(list, "entries")));
-		check_mend(check->findings, "# put it there again, or take recipients_file out of "
-					    "the configuration: so no reload is taken");
 		return;
 	}
 	if (refused == NULL) {
@@ -140,7 +139,8 @@ static void lists_judge(struct check *check)
 	size_t count = 0;
 
 	for (size_t i = 0; i < check->domain_count; i++)
-		if (check->domains[i].config->recipients_file[0] != '\0') {
+		if (check->domains[i].config->recipients_file[0] != '\0' ||
+		    json_is_object(list_of(&check->domains[i]))) {
 			list_judge(check, &check->domains[i]);
 			count++;
 		}

@@ -5,6 +5,7 @@
 # tests/lint/check-ids holds the marks against the catalogue.
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -53,10 +54,12 @@ class Findings:
 
 class Checker:
     """backupmxctl in a host, from a copy that every user may read. milter: the lab's daemon, whose
-    configuration and socket are given to it; None: there is none."""
+    configuration and socket are given to it; None: there is none. environment: what it gets
+    besides ours."""
 
-    def __init__(self, host, milter=None):
+    def __init__(self, host, milter=None, environment=None):
         self.host = host
+        self.environment = os.environ | (environment or {})
         self.program = pathlib.Path(host.scratch) / "checker" / "backupmxctl"
         self.program.parent.mkdir(exist_ok=True)
         shutil.copy(program("backupmxctl"), self.program)
@@ -68,7 +71,7 @@ class Checker:
         """The command as it is: a CompletedProcess."""
         command = self.host.command([self.program, *self.common, *arguments], user=user)
         return subprocess.run(command, text=True, capture_output=True, timeout=timeout, check=False,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, env=self.environment)
 
     def check(self, *arguments, user=None, timeout=60):
         return Findings(self.run("--json", "check", *arguments, user=user, timeout=timeout))
