@@ -223,18 +223,31 @@ static void loop_judge(struct check *check, const struct talk *talk)
 	check_mend(check->findings,
 		   "# let the MX records, or `primary` in section [domain \"%s\"], "
 		   "name the host that has the mailboxes; if it is another host "
-		   "that only has our name, give it its own (Postfix):",
+		   "that only has our name, give it one of its own (Postfix: myhostname)",
 		   talk->canaries[0].domain->domain->name);
-	check_mend(check->findings, "postconf -e 'myhostname = mx1.%s'",
-		   talk->canaries[0].domain->domain->name);
+}
+
+/* What the MX records lack is said by their own rules. */
+static void homeless_judge(struct check *check, const struct check_domain *domain)
+{
+	if (domain->config->primary.count == 0) {
+		check_unseen(check->findings, &connect_rule, domain->name,
+			     "no address is known where its mail could be forwarded to");
+		return;
+	}
+	check_add(check->findings, &connect_rule, CHECK_ERROR, domain->name,
+		  "its `primary` of the configuration has no address in DNS");
+	check_mend(check->findings,
+		   "# in section [domain \"%s\"] name a host that has one, or an address:",
+		   domain->name);
+	check_mend(check->findings, "primary = \"[192.0.2.10]:25\"");
 }
 
 static void endpoints_judge(struct check *check, const struct talks *talks)
 {
 	for (size_t i = 0; i < talks->domain_count; i++)
 		if (talks->domains[i].domain->endpoint_count == 0)
-			check_unseen(check->findings, &connect_rule, talks->domains[i].domain->name,
-				     "no address is known where its mail could be forwarded to");
+			homeless_judge(check, talks->domains[i].domain);
 	for (size_t i = 0; i < talks->count; i++) {
 		const struct talk *talk = &talks->items[i];
 

@@ -104,12 +104,12 @@ static void smtputf8_judge(struct check *check, const struct talk *own, const st
 	}
 	check_add(check->findings, &reach_offer_smtputf8, CHECK_WARNING, domain,
 		  "offered here, not at %s", worst->smtputf8->label);
+	check_mend(check->findings,
+		   "# best the primary learns it: a Postfix does by "
+		   "smtputf8_enable = yes. Until then%s",
+		   own_is(own, "Sendmail") ? " such mail bounces" : " on this host:");
 	if (!own_is(own, "Sendmail"))
 		check_mend(check->findings, "postconf -e 'smtputf8_enable = no'");
-	if (!own_is(own, "Postfix")) {
-		check_mend(check->findings, "# Sendmail, in sendmail.mc:");
-		check_mend(check->findings, "define(`confSMTPUTF8', `False')dnl");
-	}
 }
 
 static void eightbit_judge(struct check *check, const struct talk *own, const struct worst *worst,

@@ -21,6 +21,12 @@ const struct check_rule reach_catch_all = {
 
 /* ---- canary ---- */
 
+/* A full mailbox is one that is there. */
+static int badness(const struct talk_answer *answer)
+{
+	return answer->meaning == RCPT_ANSWER_VALID ? 0 : answer->code;
+}
+
 /* The worst of what the domain's endpoints answered; NULL: none did. `good` counts those that took
  * it, `talk` is where that was. */
 static const struct talk_answer *worst_answer(const struct talks *talks,
@@ -38,9 +44,9 @@ static const struct talk_answer *worst_answer(const struct talks *talks,
 
 			if (canary->domain != domain || !canary->asked)
 				continue;
-			if (canary->answer.code < 300)
+			if (badness(&canary->answer) == 0)
 				++*good;
-			if (worst == NULL || canary->answer.code > worst->code) {
+			if (worst == NULL || badness(&canary->answer) > badness(worst)) {
 				worst = &canary->answer;
 				*where = talk;
 			}
@@ -63,7 +69,7 @@ static void canary_say(struct check *check, const struct talk_domain *domain,
 {
 	const char *name = domain->domain->name;
 
-	if (worst->code < 300) {
+	if (badness(worst) == 0) {
 		check_add(check->findings, &reach_canary, CHECK_OK, name,
 			  "%s (%s) is accepted, at %zu address%s", domain->canary,
 			  domain->canary_source, good, good == 1 ? "" : "es");
@@ -138,9 +144,8 @@ static void catch_all_say(struct check *check, const struct talk_domain *domain)
 	if (guarded)
 		return;
 	check_mend(check->findings, "# best is a primary that knows its recipients. If it only "
-				    "forwards to the host that does, and is a Postfix:");
-	check_mend(check->findings, "postconf -e 'relay_recipient_maps = hash:/etc/postfix/"
-				    "relay_recipients'");
+				    "forwards to the host that does, and is a Postfix, give "
+				    "it relay_recipient_maps");
 	check_mend(check->findings,
 		   "# or give this host the list, in section [domain \"%s\"]:", name);
 	check_mend(check->findings, "recipients_file = /etc/backupmx-milter/%s.users", name);
@@ -165,7 +170,23 @@ static void catch_all_answered(struct check *check, const struct talk_domain *do
 			     answer->said);
 }
 
-static void catch_all_judge(struct check *check, const struct talk_domain *domain)
+/* The best primary was talked to, but this domain's turn didn't come. */
+static bool is_left_out(const struct talks *talks, const struct talk_domain *domain)
+{
+	const struct check_domain *its = domain->domain;
+
+	for (size_t i = 0; i < its->endpoint_count; i++) {
+		const struct talk *talk = talks_find(talks, &its->endpoints[i].address);
+
+		if (strcmp(its->endpoints[i].host, its->endpoints[0].host) == 0 &&
+		    talk->reason == HEALTH_OK && talk->mail.code == 0)
+			return talks->domain_count > 1;
+	}
+	return false;
+}
+
+static void catch_all_judge(struct check *check, const struct talks *talks,
+			    const struct talk_domain *domain)
 {
 	const char *name = domain->domain->name;
 
@@ -177,11 +198,14 @@ static void catch_all_judge(struct check *check, const struct talk_domain *domai
 		check_unseen(check->findings, &reach_catch_all, name,
 			     "%s gave no answer to an invented recipient",
 			     domain->invented_at->label);
+	else if (is_left_out(talks, domain))
+		check_unseen(check->findings, &reach_catch_all, name,
+			     "its primary was asked for enough invented recipients, of other "
+			     "domains; for this one: backupmxctl check %s",
+			     name);
 	else
 		check_unseen(check->findings, &reach_catch_all, name,
-			     "its best primary could not be asked, or was asked for enough "
-			     "invented recipients of other domains; alone: backupmxctl check %s",
-			     name);
+			     "its best primary could not be asked");
 }
 
 void reach_recipients_judge(struct check *check, const struct talks *talks)
@@ -192,6 +216,6 @@ void reach_recipients_judge(struct check *check, const struct talks *talks)
 		if (domain->domain->endpoint_count == 0)
 			continue;
 		canary_judge(check, talks, domain);
-		catch_all_judge(check, domain);
+		catch_all_judge(check, talks, domain);
 	}
 }

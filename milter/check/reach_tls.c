@@ -31,6 +31,22 @@ static bool needs_tls(const struct check *check)
 	return wanted == CONFIG_TLS_ENCRYPT || wanted == CONFIG_TLS_VERIFY;
 }
 
+static void handshake_mend(struct check *check, const struct talk *talk)
+{
+	char address[IP_TEXT_MAX];
+	bool is_v6 = talk->address.ip.family == IP_V6;
+
+	check_mend(check->findings, "# this shows how the handshake fails; then mend certificate "
+				    "and protocols on the primary:");
+	if (talk->hosts[0][0] != '\0')
+		check_mend(check->findings, "openssl s_client -starttls smtp -connect %s:%u",
+			   talk->hosts[0], (unsigned)talk->address.port);
+	else
+		check_mend(check->findings, "openssl s_client -starttls smtp -connect %s%s%s:%u",
+			   is_v6 ? "[" : "", ip_format(&talk->address.ip, address, sizeof(address)),
+			   is_v6 ? "]" : "", (unsigned)talk->address.port);
+}
+
 static void starttls_judge(struct check *check, const struct talk *talk)
 {
 	enum check_severity severity = needs_tls(check) ? CHECK_ERROR : CHECK_WARNING;
@@ -39,24 +55,20 @@ static void starttls_judge(struct check *check, const struct talk *talk)
 	case TALK_TLS_STANDS:
 		check_add(check->findings, &reach_starttls, CHECK_OK, talk->label,
 			  "STARTTLS works");
-		return;
+		break;
 	case TALK_TLS_FAILED:
 		check_add(check->findings, &reach_starttls, severity, talk->label,
 			  "STARTTLS is offered, but the handshake fails");
-		check_mend(check->findings, "# look with the same eyes, then mend the certificate "
-					    "and protocols there:");
+		handshake_mend(check, talk);
 		break;
 	default:
 		check_add(check->findings, &reach_starttls, severity, talk->label,
 			  "STARTTLS is not offered");
-		check_mend(check->findings, "# if the primary is a Postfix, with its certificate:");
-		check_mend(check->findings, "postconf -e 'smtpd_tls_security_level = may' "
-					    "'smtpd_tls_chain_files = /etc/ssl/private/mail.pem'");
-		return;
+		check_mend(check->findings,
+			   "# on the primary, if it is a Postfix: smtpd_tls_security_level = may "
+			   "and smtpd_tls_chain_files = its key and certificates, in main.cf");
+		break;
 	}
-	if (talk->hosts[0][0] != '\0')
-		check_mend(check->findings, "openssl s_client -starttls smtp -connect %s:%u",
-			   talk->hosts[0], (unsigned)talk->address.port);
 }
 
 /* ---- certificates ---- */
@@ -94,12 +106,12 @@ static enum check_severity severity_of_doubt(struct check *check, const struct t
 
 static void renew_mend(struct check *check, const struct talk *talk)
 {
-	check_mend(check->findings,
-		   "# on the primary: a certificate of a public authority with the name that is "
-		   "in the MX records, renewed by itself, as");
-	check_mend(check->findings, "certbot certonly --standalone -d %s",
-		   talk->hosts[0][0] != '\0' ? talk->hosts[0]
-					     : talk->canaries[0].domain->domain->name);
+	check_mend(
+		check->findings,
+		"# on the primary: a certificate of a public authority with the name that is "
+		"in the MX records, renewed by itself, as by certbot certonly --standalone -d %s",
+		talk->hosts[0][0] != '\0' ? talk->hosts[0]
+					  : talk->canaries[0].domain->domain->name);
 }
 
 static void doubt_say(struct check *check, const struct talk *talk)

@@ -174,9 +174,9 @@ static void door_lines(struct check *check, const struct ip *ips, size_t count)
 	static const struct style plain = { "", "", " ", false };
 	struct check_findings *findings = check->findings;
 
-	check_mend(findings, "# postscreen, then in that file:");
-	check_mend(findings, "postconf -e 'postscreen_access_list = permit_mynetworks, "
-			     "cidr:/etc/postfix/postscreen_access.cidr'");
+	check_mend(findings, "# postscreen, in main.cf, then in that file:");
+	check_mend(findings, "postscreen_access_list = permit_mynetworks, "
+			     "cidr:/etc/postfix/postscreen_access.cidr");
 	mend_each(check, ips, count, true, "", " permit");
 	check_mend(findings, "# fail2ban, in jail.local, section [DEFAULT]:");
 	mend_list(check, ips, count, &plain, "ignoreip = 127.0.0.1/8 ::1 ", "");

@@ -197,6 +197,22 @@ static void certificate_look(struct talk *talk, struct ssl_st *ssl)
 			talk->not_named = talk->hosts[i];
 }
 
+/* Where a callout would not be made, no recipient is named either (callout_tls). */
+static bool may_ask(const struct session *session)
+{
+	const struct talk *talk = session->talk;
+
+	switch (session->runner->check->config->recipients.callout_tls) {
+	case CONFIG_TLS_ENCRYPT:
+		return talk->tls == TALK_TLS_STANDS;
+	case CONFIG_TLS_VERIFY:
+		return talk->tls == TALK_TLS_STANDS && talk->certificate.trusted &&
+		       talk->not_named == NULL;
+	default:
+		return true;
+	}
+}
+
 static void on_open(void *arg)
 {
 	struct session *session = arg;
@@ -216,7 +232,10 @@ static void on_open(void *arg)
 	} else if (dialog->offers_starttls && talk->kind == TALK_PRIMARY) {
 		talk->tls = TALK_TLS_FAILED;
 	}
-	ask(session);
+	if (may_ask(session))
+		ask(session);
+	else
+		say_goodbye(session);
 }
 
 static void on_observed(void *arg, enum smtp_client_step step, const char *bytes, size_t length)

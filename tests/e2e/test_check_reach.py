@@ -114,6 +114,7 @@ def make_faults(lab, authority):
                 servers[domain] = stack.enter_context(SmtpServer(address, port, **script))
             sections[domain] = f'primary = "{host}:{port}"\ncanary = alice@{domain}'
         sections["dead.test"] = f'primary = "[{FAULTY}]:2500"'
+        sections["homeless.test"] = "primary = nowhere.homeless.test"
         servers["sections"] = sections
         yield servers
 
@@ -138,6 +139,8 @@ def test_no_greeting(found, faults):
     dead = of(found, "primary-connect", "dead.test", faults)
     assert dead["severity"] == "error" and "refuses the connection" in dead["observed"]
     assert f"nc -vz -w 10 {FAULTY} 2500" in dead["mend"]
+    homeless = found["primary-connect", "homeless.test"]
+    assert homeless["severity"] == "error" and "no address in DNS" in homeless["observed"]
     rude = of(found, "primary-ehlo", "rude.test", faults)
     assert rude["severity"] == "error" and "554 5.7.1 no service" in rude["observed"]
     assert of(found, "primary-ehlo", "busy.test", faults)["severity"] == "warning"
@@ -176,6 +179,7 @@ def test_tls_that_we_want(faults, ini, checker):
     assert of(strict, "primary-starttls", "plain.test", faults)["severity"] == "error"
     for name in ("wrong.test", "expired.test"):
         assert of(strict, "primary-certificate", name, faults)["severity"] == "error"
+        assert strict["canary", name]["unseen"]  # where no callout is made, nobody is named
 
 
 @finding("canary", "catch-all", "primary-trust", present=True)
