@@ -45,7 +45,10 @@ struct check_options {
 	const char *config_path;    /* -c; NULL: the default, which need not be there */
 	const char *mta_config;	    /* the MTA's configuration: a folder of Postfix, a file of
 				       Sendmail; NULL: where it is by default */
-	const char *server;	    /* the host to look at from outside; NULL: this one */
+	const char *server;	    /* the host to look at from outside: a name in lower case, or
+				       an address; NULL: this one */
+	const char *recipient;	    /* somebody whom that host's primary takes, local@domain;
+				       NULL: nobody is known */
 	const char *daemon_problem; /* why there is no status; NULL when there is one */
 	/* Asks the daemon (the request is taken over): json_decref() the answer; NULL: there is
 	 * none. May block. NULL: there is no daemon. */
@@ -81,6 +84,9 @@ struct check_group {
 
 /* All there are, in the order of the page; ended by NULL. */
 extern const struct check_group *const check_groups[];
+/* Does it look at options.server? Such a group is run when that is set, all others when it isn't.
+ */
+bool check_group_is_outside(const struct check_group *group);
 /* NULL when there is none of that id. */
 const struct check_rule *check_rule_find(const char *id);
 

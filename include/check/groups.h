@@ -14,5 +14,6 @@ extern const struct check_group check_group_host;	/* our names and addresses */
 extern const struct check_group check_group_memory;	/* who is known, lists, learned domains */
 extern const struct check_group check_group_reach;	/* SMTP to the primaries */
 extern const struct check_group check_group_web;	/* MTA-STS, TLSA */
+extern const struct check_group check_group_server;	/* somebody else's backup */
 
 #endif

@@ -22,6 +22,9 @@ bool check_mx_is_literal(const struct mx_host *host, struct ip *ip);
 /* Our preference; false when we are not listed. */
 bool check_mx_preference(const struct mxset *set, unsigned *preference);
 
+/* A preference behind all others than us, with room between. */
+unsigned check_mx_preference_behind(const struct mxset *set);
+
 /* Adds the zone line of an MX record as a mend. */
 void check_mend_mx(struct check *check, const char *domain, unsigned preference,
 		   const char *target);

@@ -15,9 +15,15 @@ const struct check_group *const check_groups[] = {
 	&check_group_mta,
 	&check_group_reach,
 	&check_group_memory,
+	&check_group_server,
 	NULL,
 };
 /* clang-format on */
+
+bool check_group_is_outside(const struct check_group *group)
+{
+	return group == &check_group_server;
+}
 
 const struct check_rule *check_rule_find(const char *id)
 {

@@ -131,6 +131,11 @@ static void mend_by_plan(struct check *check, const struct check_domain *domain)
 	check_mend(check->findings, "backupmxctl plan %s", domain->name);
 }
 
+unsigned check_mx_preference_behind(const struct mxset *set)
+{
+	return preference_behind(set, false);
+}
+
 /* "mx1.example.test (10), mx2.example.test (20)" */
 static void say_hosts(const struct mxset *set, struct text *say)
 {
@@ -217,7 +222,7 @@ static void unlisted(struct check *check, const struct check_domain *domain)
 	say_hosts(set, &say);
 	check_add(check->findings, &listed_rule, has_primary ? CHECK_WARNING : CHECK_ERROR,
 		  domain->name, "none of the MX hosts is this one, by name or address: %s", line);
-	check_mend_mx(check, domain->name, preference_behind(set, false), check_host_name(check));
+	check_mend_mx(check, domain->name, check_mx_preference_behind(set), check_host_name(check));
 	mend_by_plan(check, domain);
 	check_mend(check->findings,
 		   "# if one of them is this host, behind NAT or a load balancer, say so in "
@@ -261,7 +266,7 @@ static void mend_best(struct check *check, const struct check_domain *domain, un
 				      check_host_name(check));
 	} else {
 		check_mend(check->findings, "# in place of the present record, behind all others:");
-		check_mend_mx(check, domain->name, preference_behind(set, false),
+		check_mend_mx(check, domain->name, check_mx_preference_behind(set),
 			      check_host_name(check));
 	}
 	mend_by_plan(check, domain);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "ctl/ctl.h"
 #include "ctl/terminal.h"
+#include "io/idna.h"
 
 static const enum terminal_tone tones[] = {
 	[CHECK_OK] = TERMINAL_GOOD,
@@ -160,22 +161,29 @@ static void print_progress(const struct ctl *ctl, const char *title)
 		fprintf(stderr, "\r\033[K%s%s", title, title[0] != '\0' ? " ..." : "");
 }
 
-static void run_groups(const struct ctl *ctl, struct check *check)
+static void run_group(const struct ctl *ctl, struct check *check, const struct check_group *group)
 {
-	bool problems_only = ctl_option(ctl, "problems") != NULL;
+	size_t before = check_finding_count(check->findings);
 	struct terminal terminal;
 
 	terminal_init(&terminal, stdout);
-	for (size_t i = 0; check_groups[i] != NULL; i++) {
-		size_t before = check_finding_count(check->findings);
+	print_progress(ctl, group->title);
+	group->run(check);
+	print_progress(ctl, "");
+	if (!ctl->json)
+		print_group(&terminal, group, check->findings, before,
+			    ctl_option(ctl, "problems") != NULL);
+}
 
-		print_progress(ctl, check_groups[i]->title);
-		check_groups[i]->run(check);
-		print_progress(ctl, "");
-		if (!ctl->json)
-			print_group(&terminal, check_groups[i], check->findings, before,
-				    problems_only);
-	}
+static void run_groups(const struct ctl *ctl, struct check *check)
+{
+	bool outside = check->options.server != NULL;
+	struct terminal terminal;
+
+	for (size_t i = 0; check_groups[i] != NULL; i++)
+		if (check_group_is_outside(check_groups[i]) == outside)
+			run_group(ctl, check, check_groups[i]);
+	terminal_init(&terminal, stdout);
 	if (!ctl->json)
 		print_summary(&terminal, check->findings);
 }
@@ -194,11 +202,61 @@ static bool take_domains(const struct ctl *ctl, struct check *check, int argc, c
 	return true;
 }
 
+/* What --server and --to name; false, after saying so, when they are wrong. `server` is for the
+ * name (MAIL_DOMAIN_MAX + 1 bytes). */
+static bool take_server(const struct ctl *ctl, struct check_options *options, char *server,
+			int argc)
+{
+	const char *name = ctl_option(ctl, "server");
+	const char *to = ctl_option(ctl, "to");
+	struct ip ip;
+
+	if (name == NULL && to == NULL)
+		return true;
+	if (name == NULL) {
+		ctl_misused(ctl, "--to is of use with --server only");
+		return false;
+	}
+	if (ip_parse(name, &ip)) {
+		text_copy(server, MAIL_DOMAIN_MAX + 1, name);
+	} else if (!idna_domain_to_ascii(name, server, MAIL_DOMAIN_MAX + 1)) {
+		ctl_misused(ctl, "\"%s\" is no host name and no address", name);
+		return false;
+	}
+	if (argc == 1) {
+		ctl_misused(ctl, "--server needs the domains that it should be a backup for");
+		return false;
+	}
+	options->server = server;
+	options->recipient = to;
+	return true;
+}
+
+/* Is the recipient of --to somebody of one of the domains? */
+static bool recipient_fits(const struct ctl *ctl, const struct check *check)
+{
+	struct mail_address to;
+
+	if (check->options.recipient == NULL)
+		return true;
+	mail_address_parse(check->options.recipient, &to);
+	if (!to.askable || !to.is_ascii) {
+		ctl_misused(ctl, "\"%s\" is no address that can be asked about",
+			    check->options.recipient);
+		return false;
+	}
+	for (size_t i = 0; i < check->domain_count; i++)
+		if (strcmp(check->domains[i].name, to.domain) == 0)
+			return true;
+	ctl_misused(ctl, "<%s> is in none of the domains", check->options.recipient);
+	return false;
+}
+
 static int check_run(const struct ctl *ctl, struct check *check, int argc, char **argv)
 {
 	json_t *result;
 
-	if (!take_domains(ctl, check, argc, argv))
+	if (!take_domains(ctl, check, argc, argv) || !recipient_fits(ctl, check))
 		return CTL_EXIT_USAGE;
 	print_progress(ctl, "MX records");
 	check_domains_gather(check);
@@ -232,13 +290,17 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
 	struct check_options options = { .config_path = ctl->config_path,
 					 .mta_config = ctl_option(ctl, "mta-config") };
 	char problem[CTL_PROBLEM_MAX] = "";
+	char server[MAIL_DOMAIN_MAX + 1];
 	struct check *check;
-	json_t *status;
+	json_t *status = NULL;
 	int code;
 
 	if (ctl_option(ctl, "ids") != NULL)
 		return print_ids(ctl);
-	status = ask_quietly(ctl, json_pack("{s:s}", "command", "status"), problem);
+	if (!take_server(ctl, &options, server, argc))
+		return CTL_EXIT_USAGE;
+	if (options.server == NULL)
+		status = ask_quietly(ctl, json_pack("{s:s}", "command", "status"), problem);
 	options.daemon_problem = status == NULL ? problem : NULL;
 	if (status != NULL) {
 		options.ask = ask_for_check;

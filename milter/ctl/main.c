@@ -14,6 +14,9 @@ static const struct ctl_option check_options[] = {
 	  "the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it isn't the usual "
 	  "one" },
 	{ "problems", NULL, "leave out what is in order" },
+	{ "server", "HOST",
+	  "look at a backup that somebody else runs, a host name or an address, from outside" },
+	{ "to", "ADDR", "with --server: a recipient who exists, to see whether it is put off" },
 	{ "ids", NULL, "only list what is looked at, with the id of each" },
 	{ .name = NULL },
 };
@@ -152,13 +155,19 @@ static const struct ctl_command commands[] = {
 	  "  The exit code is 0 when an endpoint that mail is forwarded to is fit for it.\n"
 	  "  Needs root or the daemon's own user.\n",
 	  "probe example.org\n", no_options, 1, 1, NULL },
-	{ "check", "[DOMAIN...] [--problems] [--mta-config PATH]",
+	{ "check", "[DOMAIN...] [--problems] [--mta-config PATH] [--server HOST [--to ADDR]]",
 	  "the doctor: MX records, primaries, this host's MTA, and what mends them", ctl_check,
 	  "  Without a domain: those of the configuration, of the daemon and of the MTA. It\n"
 	  "  works before the daemon is installed and without root, and says what it could\n"
 	  "  not see. Nothing is changed. Each finding has an id, which has a section in\n"
-	  "  backupmxctl-check(7). The exit code is 1 when there is an error among them.\n",
-	  "check\ncheck example.org --problems\n", check_options, 0, 1000, NULL },
+	  "  backupmxctl-check(7). The exit code is 1 when there is an error among them.\n"
+	  "  With --server it looks at another host's work as a backup of the domains, from\n"
+	  "  here: it is asked, in one session, for an invented recipient of each and for\n"
+	  "  the one of --to, and gets no mail. Run that while the primary is up, and from a\n"
+	  "  host that the other one doesn't trust.\n",
+	  "check\ncheck example.org --problems\n"
+	  "check example.org --server backup.example.net --to someone@example.org\n",
+	  check_options, 0, 1000, NULL },
 	{ "plan",
 	  "DOMAIN [--backup NAME[=ADDR,...]]... [--primary NAME] [--ttl DURATION] [--format "
 	  "FORMAT]",
