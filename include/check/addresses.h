@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which of our addresses the world may see. */
+/* Our addresses and names: which of them can the world see? */
 #ifndef BACKUPMX_CHECK_ADDRESSES_H
 #define BACKUPMX_CHECK_ADDRESSES_H
 
@@ -13,6 +13,9 @@ bool check_ip_is_public(const struct ip *ip);
 
 /* The i-th of our public addresses, each once; NULL behind the last. */
 const struct ip *check_own_public_address(const struct check *check, size_t i);
+
+/* Is it a full host name? Not without a dot, nor a name that is every host's, as localhost. */
+bool check_name_is_full(const char *name);
 
 /* Adds the line of the configuration that makes an address ours, beside those that are there. */
 void check_mend_my_addresses(struct check *check, const struct ip *ip);

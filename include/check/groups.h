@@ -8,6 +8,7 @@
 extern const struct check_group check_group_setup;	/* configuration, daemon, mode */
 extern const struct check_group check_group_mta;	/* Postfix, Sendmail */
 extern const struct check_group check_group_mx;		/* our place in the MX sets */
+extern const struct check_group check_group_mx_entries; /* each host once */
 extern const struct check_group check_group_mx_targets; /* CNAMEs, addresses */
 extern const struct check_group check_group_failover;	/* TTLs, families, networks */
 extern const struct check_group check_group_host;	/* our names and addresses */

@@ -22,6 +22,9 @@ bool check_mx_is_literal(const struct mx_host *host, struct ip *ip);
 /* Our preference; false when we are not listed. */
 bool check_mx_preference(const struct mxset *set, unsigned *preference);
 
+/* The name of our entry, the first of several; "" when we are not listed. */
+const char *check_mx_own_name(const struct mxset *set);
+
 /* A preference behind all others than us, with room between. */
 unsigned check_mx_preference_behind(const struct mxset *set);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which of our addresses the world may see. */
+/* Our addresses and names: which of them can the world see? */
 #include "check/addresses.h"
+
+#include <string.h>
 
 #include "base/text.h"
 
@@ -38,6 +40,19 @@ const struct ip *check_own_public_address(const struct check *check, size_t n)
 		    n-- == 0)
 			return &self->addresses[i];
 	return NULL;
+}
+
+static bool ends_with(const char *name, const char *tail)
+{
+	size_t length = strlen(name), tail_length = strlen(tail);
+
+	return length >= tail_length && strcmp(name + length - tail_length, tail) == 0;
+}
+
+bool check_name_is_full(const char *name)
+{
+	return strchr(name, '.') != NULL && !ends_with(name, ".localhost") &&
+	       !ends_with(name, ".localdomain") && !ends_with(name, ".local");
 }
 
 void check_mend_my_addresses(struct check *check, const struct ip *ip)

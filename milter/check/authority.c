@@ -11,8 +11,10 @@
 #include "base/memory.h"
 #include "io/netif.h"
 
-#define NAMES_MAX   4 /* name servers of a zone that are asked, and addresses of all of them */
-#define SERVERS_MAX 8
+#define NAMES_MAX 4 /* name servers of a zone whose addresses are looked up */
+#define FOUND_MAX 8 /* of their addresses */
+#define SERVERS_MAX                                                                                \
+	3 /* those that are asked, one after the other, within the time of one question */
 
 struct question {
 	char *name;
@@ -21,7 +23,7 @@ struct question {
 };
 
 struct servers {
-	struct dns_server list[SERVERS_MAX]; /* in order, to be compared */
+	struct dns_server list[FOUND_MAX]; /* in order, to be compared */
 	size_t count;
 	struct dns *dns; /* NULL: it could not start */
 	struct resolve *resolve;
@@ -127,11 +129,13 @@ static void server_list(const struct authority *authority, const struct question
 		struct ip found[MXSET_ADDRESSES_MAX];
 		size_t count = check_host_addresses(authority->check, ns->target, found);
 
-		for (size_t j = 0; j < count && servers->count < SERVERS_MAX; j++)
+		for (size_t j = 0; j < count && servers->count < FOUND_MAX; j++)
 			if (found[j].family == IP_V4 ? authority->has_v4 : authority->has_v6)
 				servers->list[servers->count++].ip = found[j];
 	}
 	qsort(servers->list, servers->count, sizeof(servers->list[0]), server_compare);
+	if (servers->count > SERVERS_MAX)
+		servers->count = SERVERS_MAX;
 }
 
 static bool same_servers(const struct servers *a, const struct servers *b)
@@ -148,12 +152,12 @@ static bool same_servers(const struct servers *a, const struct servers *b)
 static struct resolve *servers_take(struct authority *authority, struct servers *servers)
 {
 	struct check *check = authority->check;
-	struct dns_settings settings = { .servers = servers->list,
-					 .server_count = servers->count,
-					 .timeout_ms = check->config->dns.timeout * 1000 };
+	struct dns_settings settings = { .servers = servers->list, .server_count = servers->count };
 
 	if (servers->count == 0)
 		return NULL;
+	/* the settings' time is that of one server */
+	settings.timeout_ms = check->config->dns.timeout * 1000 / (int64_t)servers->count;
 	for (size_t i = 0; i < authority->servers_count; i++)
 		if (same_servers(&authority->servers[i], servers))
 			return authority->servers[i].resolve;

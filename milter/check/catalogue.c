@@ -8,6 +8,7 @@
 const struct check_group *const check_groups[] = {
 	&check_group_setup,
 	&check_group_mx,
+	&check_group_mx_entries,
 	&check_group_mx_targets,
 	&check_group_failover,
 	&check_group_host,

@@ -40,20 +40,22 @@ static const char *family_name(enum ip_family family)
 	return family == IP_V4 ? "IPv4" : "IPv6";
 }
 
-static void mend_own_address(struct check *check, enum ip_family family)
+/* By the name that is in the MX set. */
+static void mend_own_address(struct check *check, const struct mxset *set, enum ip_family family)
 {
+	const char *name = check_mx_own_name(set);
 	const struct ip *ip;
 	char text[IP_TEXT_MAX];
 
 	for (size_t i = 0; (ip = check_own_public_address(check, i)) != NULL; i++) {
 		if (ip->family != (int)family)
 			continue;
-		check_mend(check->findings, "%s. %d IN %s %s", check_host_name(check), CHECK_MX_TTL,
+		check_mend(check->findings, "%s. %d IN %s %s", name, CHECK_MX_TTL,
 			   family == IP_V4 ? "A" : "AAAA", ip_format(ip, text, sizeof(text)));
 		return;
 	}
 	check_mend(check->findings, "# get an %s address for this host, and add it to %s",
-		   family_name(family), check_host_name(check));
+		   family_name(family), name);
 }
 
 /* Senders with IPv4 alone are many, with IPv6 alone few. Each of these is false when all is well.
@@ -73,7 +75,7 @@ static bool asymmetry_judge(struct check *check, const struct check_domain *doma
 			  "the primary has %s, this host's entry hasn't: who has %s only doesn't "
 			  "reach the backup",
 			  name, name);
-		mend_own_address(check, family);
+		mend_own_address(check, &domain->set, family);
 	} else {
 		check_add(check->findings, &family_rule, severity, domain->name,
 			  "this host's entry has %s, the primary hasn't: who has %s only is sent "

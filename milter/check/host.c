@@ -22,26 +22,6 @@ static const struct check_rule ptr_rule = {
 
 /* ---- the name ---- */
 
-/* Names that are every host's, or no host's. */
-static bool name_is_no_hosts(const char *name)
-{
-	static const char *const tails[] = { "localhost", ".localhost", "localhost.localdomain",
-					     ".localdomain", ".local" };
-	size_t length = strlen(name);
-
-	if (strchr(name, '.') == NULL)
-		return true;
-	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-		size_t tail = strlen(tails[i]);
-
-		if (length < tail || strcmp(name + length - tail, tails[i]) != 0)
-			continue;
-		if (length == tail || tails[i][0] == '.')
-			return true;
-	}
-	return false;
-}
-
 static void mend_name(struct check *check)
 {
 	check_mend(check->findings, "# give the host its full name, that of its MX records, as:");
@@ -73,7 +53,7 @@ static void helo_judge(struct check *check, const char *name)
 	char text[IP_TEXT_MAX];
 	size_t count;
 
-	if (name_is_no_hosts(name)) {
+	if (!check_name_is_full(name)) {
 		check_add(check->findings, &helo_rule, CHECK_ERROR, name,
 			  "\"%s\" is no full host name", name);
 		mend_name(check);
@@ -139,13 +119,17 @@ static bool leads_to(struct check *check, const char *name, const struct ip *ip)
 
 static void mend_ptr(struct check *check, const struct ip *ip)
 {
+	const char *helo = helo_of(check, &check->config->probe);
 	char reverse[IP_REVERSE_MAX];
 
+	ip_format_reverse(ip, reverse, sizeof(reverse));
 	check_mend(check->findings,
 		   "# ask the provider whose address it is (its zone holds the record) for:");
-	check_mend(check->findings, "%s. 3600 IN PTR %s.",
-		   ip_format_reverse(ip, reverse, sizeof(reverse)),
-		   helo_of(check, &check->config->probe));
+	if (check_name_is_full(helo))
+		check_mend(check->findings, "%s. 3600 IN PTR %s.", reverse, helo);
+	else
+		check_mend(check->findings, "# a PTR record at %s with this host's full name",
+			   reverse);
 }
 
 static void names_of_address_judge(struct check *check, const struct ip *ip, const char *subject,

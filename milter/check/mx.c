@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "check/addresses.h"
 #include "check/groups.h"
-#include "io/idna.h"
 
 #define PREFERENCE_MAX 65535
 #define PREFERENCE_GAP 10 /* room for hosts that come later */
@@ -48,20 +47,6 @@ static const struct check_rule best_rule = {
 	"there is no host to which a sender could be told to go.",
 };
 
-static const struct check_rule self_rule = {
-	"mx-self",
-	"this host is in the MX set once, by a name that it knows as its own",
-	"The MTA drops its own entry and all behind it, so that mail doesn't go round in circles "
-	"(RFC 5321 5.1). An entry that is this host under a name it doesn't know, or a name that "
-	"leads elsewhere, makes that fail.",
-};
-
-static const struct check_rule duplicate_rule = {
-	"mx-duplicate",
-	"each host is listed once",
-	"Two entries of one host are no second chance: senders try the same machine twice.",
-};
-
 static const struct check_rule equal_rule = {
 	"mx-equal",
 	"no other host has this host's preference",
@@ -78,15 +63,28 @@ bool check_mx_has_hosts(const struct check_domain *domain)
 	       domain->set.standing == MX_STANDING_UNLISTED;
 }
 
+static const struct mx_host *own_entry(const struct mxset *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->hosts[i].role == MX_SELF)
+			return &set->hosts[i];
+	return NULL;
+}
+
 bool check_mx_preference(const struct mxset *set, unsigned *preference)
 {
-	for (size_t i = 0; i < set->count; i++) {
-		if (set->hosts[i].role == MX_SELF) {
-			*preference = set->hosts[i].preference;
-			return true;
-		}
-	}
-	return false;
+	const struct mx_host *own = own_entry(set);
+
+	if (own != NULL)
+		*preference = own->preference;
+	return own != NULL;
+}
+
+const char *check_mx_own_name(const struct mxset *set)
+{
+	const struct mx_host *own = own_entry(set);
+
+	return own != NULL ? own->name : "";
 }
 
 bool check_mx_concerns(const struct mxset *set, const struct mx_host *host)
@@ -112,6 +110,18 @@ void check_mend_mx(struct check *check, const char *domain, unsigned preference,
 {
 	check_mend(check->findings, "%s. %d IN MX %u %s.", domain, CHECK_MX_TTL, preference,
 		   target);
+}
+
+/* The same for this host. */
+static void mend_own_mx(struct check *check, const char *domain, unsigned preference)
+{
+	if (check_name_is_full(check_host_name(check)))
+		check_mend_mx(check, domain, preference, check_host_name(check));
+	else
+		check_mend(check->findings,
+			   "# %s. %d IN MX %u and this host's full name (it has none yet: see "
+			   "host-helo)",
+			   domain, CHECK_MX_TTL, preference);
 }
 
 /* A number behind all others, with room between. */
@@ -205,7 +215,7 @@ static bool implicit_judge(struct check *check, const struct check_domain *domai
 		  "there is no MX record");
 	check_mend(check->findings, "# the host that has taken mail so far, then this one:");
 	check_mend_mx(check, domain->name, PREFERENCE_GAP, domain->name);
-	check_mend_mx(check, domain->name, 2 * PREFERENCE_GAP, check_host_name(check));
+	mend_own_mx(check, domain->name, 2 * PREFERENCE_GAP);
 	mend_by_plan(check, domain);
 	return false;
 }
@@ -222,7 +232,7 @@ static void unlisted(struct check *check, const struct check_domain *domain)
 	say_hosts(set, &say);
 	check_add(check->findings, &listed_rule, has_primary ? CHECK_WARNING : CHECK_ERROR,
 		  domain->name, "none of the MX hosts is this one, by name or address: %s", line);
-	check_mend_mx(check, domain->name, check_mx_preference_behind(set), check_host_name(check));
+	mend_own_mx(check, domain->name, check_mx_preference_behind(set));
 	mend_by_plan(check, domain);
 	check_mend(check->findings,
 		   "# if one of them is this host, behind NAT or a load balancer, say so in "
@@ -241,13 +251,8 @@ static void listed_judge(struct check *check, const struct check_domain *domain)
 		return;
 	}
 	say_hosts(set, &say);
-	for (size_t i = 0; i < set->count; i++) {
-		if (set->hosts[i].role != MX_SELF)
-			continue;
-		check_add(check->findings, &listed_rule, CHECK_OK, domain->name,
-			  "%s is this host; all of them: %s", set->hosts[i].name, line);
-		return;
-	}
+	check_add(check->findings, &listed_rule, CHECK_OK, domain->name,
+		  "%s is this host; all of them: %s", check_mx_own_name(set), line);
 }
 
 static void mend_best(struct check *check, const struct check_domain *domain, unsigned ours)
@@ -262,12 +267,10 @@ static void mend_best(struct check *check, const struct check_domain *domain, un
 			   "# add the primary's MX record with a number below this host's%s",
 			   ours == 0 ? ", and raise this host's:" : "");
 		if (ours == 0)
-			check_mend_mx(check, domain->name, 2 * PREFERENCE_GAP,
-				      check_host_name(check));
+			mend_own_mx(check, domain->name, 2 * PREFERENCE_GAP);
 	} else {
 		check_mend(check->findings, "# in place of the present record, behind all others:");
-		check_mend_mx(check, domain->name, check_mx_preference_behind(set),
-			      check_host_name(check));
+		mend_own_mx(check, domain->name, check_mx_preference_behind(set));
 	}
 	mend_by_plan(check, domain);
 }
@@ -328,171 +331,16 @@ static void equal_judge(struct check *check, const struct check_domain *domain)
 			   "# if %s is the primary, in place of the present "
 			   "record:",
 			   host->name);
-		check_mend_mx(check, domain->name, preference_behind(set, true),
-			      check_host_name(check));
+		mend_own_mx(check, domain->name, preference_behind(set, true));
 		return;
 	}
 	check_add(check->findings, &equal_rule, CHECK_OK, domain->name,
 		  "no other host has this host's preference, %u", ours);
 }
 
-/* ---- who is who ---- */
-
-static bool address_is_ours(const struct check *check, const struct mx_host *host)
-{
-	for (size_t i = 0; i < host->address_count; i++)
-		if (mx_identity_has_address(&check->identity.self, &host->addresses[i]))
-			return true;
-	return false;
-}
-
-/* Is there an entry of ours behind this one? Then this one says that it is somebody better. */
-static bool passes_for_better(const struct mxset *set, const struct mx_host *host)
-{
-	for (size_t i = 0; i < set->count; i++)
-		if (set->hosts[i].role == MX_SELF && set->hosts[i].preference > host->preference)
-			return true;
-	return false;
-}
-
-static void unknown_name(struct check *check, const struct check_domain *domain,
-			 const struct mx_host *host)
-{
-	bool false_better = passes_for_better(&domain->set, host);
-	const struct config_strings *mine = &check->config->milter.my_names;
-	char name[MAIL_DOMAIN_MAX + 1];
-	char names[2048];
-	TEXT_ON(list, names);
-
-	check_add(check->findings, &self_rule, false_better ? CHECK_ERROR : CHECK_NOTE,
-		  domain->name,
-		  "%s (%u) has an address of this host, but its name isn't one of this host's",
-		  host->name, (unsigned)host->preference);
-	if (false_better)
-		check_mend(check->findings,
-			   "# if that is to be another host, mend its address; else remove: %s. IN "
-			   "MX %u %s.",
-			   domain->name, (unsigned)host->preference, host->name);
-	if (!idna_domain_to_ascii(host->name, name, sizeof(name)))
-		return;
-	for (size_t i = 0; i < mine->count; i++)
-		text_add_format(&list, "%s, ", mine->items[i]);
-	check_mend(check->findings, "# if it is a name of this host, in section [milter]:");
-	check_mend(check->findings, "my_names = {%s%s}", names, name);
-}
-
-static void elsewhere(struct check *check, const struct check_domain *domain,
-		      const struct mx_host *host)
-{
-	char ip[IP_TEXT_MAX];
-
-	ip_format(&host->addresses[0], ip, sizeof(ip));
-	check_add(check->findings, &self_rule, CHECK_WARNING, domain->name,
-		  "%s is this host's name, but its address %s isn't this host's", host->name, ip);
-	check_mend(check->findings, "# if mail for that address reaches this host by NAT, in "
-				    "section [milter]:");
-	check_mend_my_addresses(check, &host->addresses[0]);
-	check_mend(check->findings, "# else mend the address record of %s", host->name);
-}
-
-/* Says what is wrong with one entry that is us; false when nothing is. `before`: another one of
- * ours; or NULL. */
-static bool own_entry_judge(struct check *check, const struct check_domain *domain,
-			    const struct mx_host *host, const struct mx_host *before)
-{
-	if (!mx_identity_has_name(&check->identity.self, host->name)) {
-		unknown_name(check, domain, host);
-		return true;
-	}
-	if (host->address_count > 0 && !address_is_ours(check, host)) {
-		elsewhere(check, domain, host);
-		return true;
-	}
-	if (before == NULL || strcmp(before->name, host->name) == 0 ||
-	    !mx_identity_has_name(&check->identity.self, before->name))
-		return false; /* mx-duplicate speaks of one name twice */
-	check_add(check->findings, &self_rule, CHECK_WARNING, domain->name,
-		  "this host is listed twice: %s (%u) and %s (%u)", before->name,
-		  (unsigned)before->preference, host->name, (unsigned)host->preference);
-	check_mend(check->findings, "# remove: %s. IN MX %u %s.", domain->name,
-		   (unsigned)before->preference, before->name);
-	return true;
-}
-
-static void self_judge(struct check *check, const struct check_domain *domain)
-{
-	const struct mxset *set = &domain->set;
-	const struct mx_host *own = NULL;
-	bool wrong = false;
-
-	for (size_t i = 0; i < set->count; i++) {
-		if (set->hosts[i].role != MX_SELF)
-			continue;
-		if (own_entry_judge(check, domain, &set->hosts[i], own))
-			wrong = true;
-		own = &set->hosts[i];
-	}
-	if (own != NULL && !wrong)
-		check_add(check->findings, &self_rule, CHECK_OK, domain->name,
-			  "%s is this host by name and address", own->name);
-}
-
-static bool share_address(const struct mx_host *a, const struct mx_host *b, struct ip *shared)
-{
-	for (size_t i = 0; i < a->address_count; i++) {
-		for (size_t j = 0; j < b->address_count; j++) {
-			if (ip_equal(&a->addresses[i], &b->addresses[j])) {
-				*shared = a->addresses[i];
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* False when these two are no duplicates of each other. */
-static bool pair_judge(struct check *check, const struct check_domain *domain,
-		       const struct mx_host *a, const struct mx_host *b)
-{
-	struct ip shared;
-	char ip[IP_TEXT_MAX];
-
-	if (strcmp(a->name, b->name) == 0) {
-		check_add(check->findings, &duplicate_rule, CHECK_WARNING, domain->name,
-			  "%s is listed twice, with %u and %u", a->name, (unsigned)a->preference,
-			  (unsigned)b->preference);
-		/* of ourselves the one that makes us a backup stays */
-		check_mend(check->findings, "# remove: %s. IN MX %u %s.", domain->name,
-			   (unsigned)(a->role == MX_SELF ? a : b)->preference, a->name);
-		return true;
-	}
-	if ((a->role == MX_SELF && b->role == MX_SELF) || !share_address(a, b, &shared))
-		return false; /* mx-self speaks of the first */
-	check_add(check->findings, &duplicate_rule, CHECK_NOTE, domain->name,
-		  "%s (%u) and %s (%u) have the same address %s", a->name, (unsigned)a->preference,
-		  b->name, (unsigned)b->preference, ip_format(&shared, ip, sizeof(ip)));
-	return true;
-}
-
-static void duplicate_judge(struct check *check, const struct check_domain *domain)
-{
-	const struct mxset *set = &domain->set;
-	bool found = false;
-
-	for (size_t i = 0; i < set->count; i++)
-		for (size_t j = i + 1; j < set->count; j++)
-			if (check_mx_concerns(set, &set->hosts[i]) &&
-			    check_mx_concerns(set, &set->hosts[j]) &&
-			    pair_judge(check, domain, &set->hosts[i], &set->hosts[j]))
-				found = true;
-	if (!found)
-		check_add(check->findings, &duplicate_rule, CHECK_OK, domain->name,
-			  "each host is listed once");
-}
-
-static const struct check_rule *const rules[] = { &lookup_rule, &null_rule,	 &implicit_rule,
-						  &listed_rule, &best_rule,	 &equal_rule,
-						  &self_rule,	&duplicate_rule, NULL };
+static const struct check_rule *const rules[] = { &lookup_rule, &null_rule, &implicit_rule,
+						  &listed_rule, &best_rule, &equal_rule,
+						  NULL };
 
 static void run(struct check *check)
 {
@@ -505,8 +353,6 @@ static void run(struct check *check)
 		listed_judge(check, domain);
 		best_judge(check, domain);
 		equal_judge(check, domain);
-		self_judge(check, domain);
-		duplicate_judge(check, domain);
 	}
 }
 

@@ -4,10 +4,11 @@
 # of one zone, so that one run sees them all. The check runs before there is a daemon, as nobody.
 
 import pathlib
+import re
 
 import pytest
 
-from lab.checking import Checker, finding
+from lab.checking import Checker, Findings, finding
 from lab.dns import Dns
 
 MILTER_SETTINGS = None
@@ -315,3 +316,51 @@ def test_dns_that_fails(lab, checker):
     assert found.severity("mx-lookup") == "error"
     assert "SERVFAIL" in found["mx-lookup"]["observed"]
     assert found["host-helo"]["unseen"] and found["host-ptr"]["unseen"]
+
+
+def test_a_host_without_a_full_name(lab, checker):
+    """Nothing that is advised holds the name that isn't one."""
+    done = lab.backup_host.run(
+        ["unshare", "--uts", "sh", "-c", 'hostname backup && exec "$@"', "sh", checker.program,
+         *checker.common, "--json", "check", "unlisted.test"], check=False)
+    found = Findings(done)
+    assert found.severity("host-helo", "backup") == "error"
+    assert found.severity("mx-listed") == "error"
+    assert not [line for one in found.list for line in one["mend"]
+                if re.search(r"\bbackup\.(\s|$)", line)]
+
+
+def zone_entries(findings, keep=()):
+    """The zone lines among the mends, as the lab's DNS takes them."""
+    entries = {}
+    for line in [*keep, *(line for one in findings for line in one["mend"])]:
+        match = re.fullmatch(r"(\S+)\. (\d+) IN (\S+) (.*)", line)
+        if match:
+            name, ttl, kind, value = match.groups()
+            entries.setdefault(name, []).append((f"{ttl} {kind}", value))
+    return entries
+
+
+def test_the_advice_mends_it(lab, checker):
+    """The zone lines as they are given, in place of the records that they are about."""
+    found = checker.check("unlisted.test", "bare.test", "best.test", "cname.test", "brief.test")
+    primary = "{}. 3600 IN MX 10 mx1.example.test."
+    lab.dns.change(zone_entries(found.all("mx-listed", "unlisted.test"),
+                                keep=[primary.format("unlisted.test")]))
+    bare = zone_entries(found.all("mx-implicit", "bare.test"))
+    bare["bare.test"] += lab.dns.records["bare.test"]
+    lab.dns.change(bare)
+    lab.dns.change(zone_entries(found.all("mx-best", "best.test"),
+                                keep=[primary.format("best.test")]))
+    lab.dns.change(zone_entries(found.all("mx-cname", "cname.test"),
+                                keep=[f"cname.test. 3600 IN MX 20 {OURS}"]))
+    brief = zone_entries(found.all("mx-ttl", "brief.test"))
+    brief["mx1.brief.test"].append(("AAAA", "2001:db8:1::1"))
+    lab.dns.change(brief)
+
+    found = checker.check("unlisted.test", "bare.test", "best.test", "cname.test", "brief.test")
+    left = {(one["id"], one["subject"]) for one in found.list
+            if one["id"].startswith("mx-") and one["severity"] in ("warning", "error")}
+    assert {key for key in left if key[0] != "mx-network"} == set()
+    assert found["mx-best", "bare.test"]["observed"] == (
+        "bare.test (10) is better than this host (20)")
