@@ -12,7 +12,7 @@
 
 #define ANSWER_MARGIN 5 /* seconds: what the milter and the MTA need themselves on a bad day */
 
-static const struct mta_kind *const kinds[] = { &mta_postfix };
+static const struct mta_kind *const kinds[] = { &mta_postfix, &mta_sendmail };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

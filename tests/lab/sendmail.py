@@ -101,16 +101,19 @@ class BackupSendmail:
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(mode)
 
-    def _write_configuration(self):
-        text = "\n".join(lines for lines in self.settings.values() if lines) + "\n"
+    def make_cf(self, path, **settings):
+        """A cf file of the mc lines as they are with changes."""
+        text = "\n".join(lines for lines in {**self.settings, **settings}.values() if lines) + "\n"
         self.host.write("/etc/mail/sendmail.mc", text)
-        self.host.write("/etc/mail/sendmail.cf", self.host.run(
-            ["m4", "/etc/mail/sendmail.mc"], cwd="/"))
+        self.host.write(path, self.host.run(["m4", "/etc/mail/sendmail.mc"], cwd="/"))
+
+    def _write_configuration(self):
+        self.make_cf("/etc/mail/sendmail.cf")
 
     # Life.
 
-    def start(self):
-        self.host.run([PROGRAM, "-bd", "-q1h"], check=False)
+    def start(self, *arguments):
+        self.host.run([PROGRAM, *(arguments or ["-bd", "-q1h"])], check=False)
 
     def wait_up(self):
         eventually(lambda: self.host.accepts(25), 15,

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Is Sendmail set up for a backup? Its daemons, its queue, its names, and what it has no use for.
+ */
+#include "check/sendmail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/duration.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#define LIFETIME_GOOD  (5 * 24 * 3600LL)
+#define LIFETIME_LEAST (3 * 24 * 3600LL)
+#define INTERVAL_GOOD  3600
+
+/* ---- mends ---- */
+
+void sendmail_mend_restart(struct check *check)
+{
+	mta_mend(check, "systemctl restart sendmail");
+}
+
+void sendmail_mend_mc(struct check *check, const char *format, ...)
+{
+	char line[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	mta_mend(check, "# in /etc/mail/sendmail.mc, above MAILER():");
+	mta_mend(check, "%s", line);
+	mta_mend(check, "m4 /etc/mail/sendmail.mc >/etc/mail/sendmail.cf");
+	sendmail_mend_restart(check);
+}
+
+/* ---- the program and its daemons ---- */
+
+static void judge_mta(struct check *check, const struct sendmail *sendmail)
+{
+	if (sendmail->complaint[0] != '\0')
+		mta_add(check, MTA_RULE_MTA, CHECK_WARNING, NULL, "Sendmail %s: %s",
+			sendmail->version, sendmail->complaint);
+	if (sendmail->run_problem[0] != '\0') {
+		mta_unseen(check, MTA_RULE_MTA, NULL,
+			   "Sendmail %s with %s; whether it runs is in "
+			   "%s: %s",
+			   sendmail->version, sendmail->cf, sendmail->pid_file,
+			   sendmail->run_problem);
+	} else if (sendmail->runs) {
+		mta_add(check, MTA_RULE_MTA, CHECK_OK, NULL, "Sendmail %s runs, with %s",
+			sendmail->version, sendmail->cf);
+	} else {
+		mta_add(check, MTA_RULE_MTA, CHECK_ERROR, NULL,
+			"Sendmail %s is installed, with %s, and doesn't run: by %s",
+			sendmail->version, sendmail->cf, sendmail->pid_file);
+		mta_mend(check, "systemctl enable --now sendmail");
+	}
+}
+
+static bool is_smtp(const struct sendmail_daemon *daemon)
+{
+	return strcasecmp(daemon->port, "smtp") == 0 || strcmp(daemon->port, "25") == 0;
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+	       strcasecmp(address, "IPv6:::1") == 0 || strcasecmp(address, "localhost") == 0;
+}
+
+static void judge_listens(struct check *check, const struct sendmail *sendmail)
+{
+	const struct sendmail_daemon *local = NULL;
+
+	for (size_t i = 0; i < sendmail->daemon_count; i++) {
+		const struct sendmail_daemon *daemon = &sendmail->daemons[i];
+
+		if (!is_smtp(daemon))
+			continue;
+		if (!is_loopback(daemon->address)) {
+			mta_add(check, MTA_RULE_LISTENS, CHECK_OK, NULL,
+				"daemon %s listens on port %s of %s", daemon->name, daemon->port,
+				daemon->address[0] != '\0' ? daemon->address : "all addresses");
+			return;
+		}
+		local = daemon;
+	}
+	mta_add(check, MTA_RULE_LISTENS, CHECK_ERROR, NULL,
+		local != NULL ? "no daemon listens on port 25 of anything but %s"
+			      : "no daemon listens on port 25%s",
+		local != NULL ? local->address : "");
+	if (local != NULL)
+		mta_mend(check, "# instead of the line with Addr=%s:", local->address);
+	sendmail_mend_mc(check, "DAEMON_OPTIONS(`Name=MTA-v4, Family=inet, Port=smtp')dnl");
+}
+
+/* ---- who may relay anywhere ---- */
+
+/* "192.0.2.31", "192.0.2", "IPv6:2001:db8": an address, or the whole groups that it begins with. */
+static bool network_of(const char *name, struct ip_network *network)
+{
+	char written[IP_TEXT_MAX];
+	const char *why;
+	size_t groups = 1;
+	TEXT_ON(text, written);
+
+	if (strncasecmp(name, "IPv6:", 5) == 0) {
+		name += 5;
+		text_add(&text, name);
+		for (const char *at = name; *at != '\0'; at++)
+			groups += *at == ':';
+		if (strstr(name, "::") == NULL && groups < 8)
+			text_add_format(&text, "::/%zu", groups * 16);
+		return ip_network_parse(written, network, &why);
+	}
+	if (name[strspn(name, "0123456789.")] != '\0')
+		return false;
+	text_add(&text, name);
+	for (const char *at = name; *at != '\0'; at++)
+		groups += *at == '.';
+	for (size_t i = groups; i < 4; i++)
+		text_add(&text, ".0");
+	text_add_format(&text, "/%zu", groups * 8);
+	return ip_network_parse(written, network, &why);
+}
+
+static void judge_networks(struct check *check, const struct sendmail *sendmail)
+{
+	struct mta_networks networks = { .setting = "class R" };
+
+	networks.items = memory_array(sendmail->relay.count + 1, sizeof(*networks.items));
+	for (size_t i = 0; i < sendmail->relay.count; i++)
+		if (network_of(sendmail->relay.items[i], &networks.items[networks.count]))
+			networks.count++;
+	mta_judge_networks(check, &networks);
+	free(networks.items);
+}
+
+/* ---- the queue ---- */
+
+static bool has_privacy(const struct sendmail *sendmail, const char *flag)
+{
+	char wanted[32];
+	TEXT_ON(text, wanted);
+
+	text_add_format(&text, ",%s,", flag);
+	return strstr(sendmail->privacy, wanted) != NULL;
+}
+
+/* The daemon that the milter's ETRN reaches. */
+static const struct sendmail_daemon *flush_daemon(const struct check *check,
+						  const struct sendmail *sendmail)
+{
+	uint16_t port = check->config->flush.mta.port;
+
+	for (size_t i = 0; i < sendmail->daemon_count; i++) {
+		const struct sendmail_daemon *daemon = &sendmail->daemons[i];
+		uint16_t its = is_smtp(daemon) ? 25
+			       : strcasecmp(daemon->port, "submission") == 0
+				       ? 587
+				       : (uint16_t)strtoul(daemon->port, NULL, 10);
+
+		if (its == (port != 0 ? port : 25))
+			return daemon;
+	}
+	return NULL;
+}
+
+/* What a ruleset of the administrator's own says; "" when nothing speaks against it. */
+static void ask_check_etrn(const struct sendmail *sendmail, const char *domain, char *text,
+			   size_t size)
+{
+	struct sendmail_dialog dialog = { .sendmail = sendmail };
+	struct sendmail_result result = { .words = "" };
+
+	sendmail_dialog_add(&dialog, "check_etrn %s", domain);
+	if (sendmail_dialog_run(&dialog, true))
+		sendmail_result_read(dialog.answers[0], &result);
+	sendmail_dialog_fini(&dialog);
+	text_copy(text, size, strcmp(result.mailer, "error") == 0 ? result.text : "");
+}
+
+static void judge_etrn(struct check *check, const struct sendmail *sendmail)
+{
+	const struct sendmail_daemon *daemon = flush_daemon(check, sendmail);
+	char refusal[256] = "";
+
+	if (check->config->flush.method != CONFIG_FLUSH_ETRN) {
+		mta_add(check, MTA_RULE_ETRN, CHECK_OK, NULL,
+			"`method` of section [flush] isn't etrn: it isn't used");
+		return;
+	}
+	if (check->domain_count > 0)
+		ask_check_etrn(sendmail, check->domains[0].name, refusal, sizeof(refusal));
+	if (has_privacy(sendmail, "noetrn")) {
+		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL, "PrivacyOptions has noetrn");
+		mta_mend(check, "# take noetrn out of confPRIVACY_FLAGS in sendmail.mc");
+	} else if (daemon != NULL && strchr(daemon->modifiers, 'E') != NULL) {
+		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
+			"daemon %s (port %s) refuses ETRN: E in its M=%s", daemon->name,
+			daemon->port, daemon->modifiers);
+		mta_mend(check, "# take E out of M= in that DAEMON_OPTIONS of sendmail.mc");
+	} else if (refusal[0] != '\0') {
+		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
+			"ruleset check_etrn refuses it from this host: %s", refusal);
+		mta_mend(check, "# let check_etrn pass 127.0.0.1");
+	} else {
+		mta_add(check, MTA_RULE_ETRN, CHECK_OK, NULL,
+			"neither PrivacyOptions, M= nor check_etrn refuse it");
+		return;
+	}
+	mta_mend(check, "m4 /etc/mail/sendmail.mc >/etc/mail/sendmail.cf");
+	sendmail_mend_restart(check);
+}
+
+static void judge_lifetime(struct check *check, const struct sendmail *sendmail)
+{
+	int64_t seconds = sendmail->queue_return;
+	enum check_severity severity = seconds >= LIFETIME_GOOD	   ? CHECK_OK
+				       : seconds >= LIFETIME_LEAST ? CHECK_NOTE
+								   : CHECK_WARNING;
+	char shown[32];
+
+	if (seconds < 0) {
+		mta_unseen(check, MTA_RULE_QUEUE_LIFETIME, NULL,
+			   "Timeout.queuereturn is no duration that we know");
+		return;
+	}
+	mta_add(check, MTA_RULE_QUEUE_LIFETIME, severity, NULL,
+		"Timeout.queuereturn is %s: then mail goes back to its sender",
+		duration_format(seconds, shown, sizeof(shown)));
+	if (severity != CHECK_OK)
+		sendmail_mend_mc(check, "define(`confTO_QUEUERETURN', `5d')dnl");
+}
+
+static void judge_interval(struct check *check, const struct sendmail *sendmail)
+{
+	char shown[32];
+
+	if (sendmail->command[0] == '\0')
+		return; /* rule `mta` says why */
+	if (sendmail->queue_interval > 0 && sendmail->queue_interval <= INTERVAL_GOOD) {
+		mta_add(check, MTA_RULE_QUEUE_LIFETIME, CHECK_OK, NULL,
+			"the queue is run every %s: %s",
+			duration_format(sendmail->queue_interval, shown, sizeof(shown)),
+			sendmail->command);
+		return;
+	}
+	mta_add(check, MTA_RULE_QUEUE_LIFETIME, CHECK_WARNING, NULL,
+		sendmail->queue_interval > 0 ? "the queue is run only every %s: %s"
+					     : "%sno -q: nobody runs the queue: %s",
+		sendmail->queue_interval > 0
+			? duration_format(sendmail->queue_interval, shown, sizeof(shown))
+			: "",
+		sendmail->command);
+	mta_mend(check, "# start it with -bd -q15m (Debian: QUEUE_INTERVAL in "
+			"/etc/mail/sendmail.conf)");
+}
+
+/* ---- our names: an MX host that Sendmail doesn't know as itself is a host to send to ---- */
+
+static void judge_own_name(struct check *check, const struct sendmail *sendmail, const char *name)
+{
+	if (sendmail_names_have(&sendmail->local, name)) {
+		mta_add(check, MTA_RULE_PROXY_INTERFACES, CHECK_OK, name,
+			"this name of ours is in class w");
+		return;
+	}
+	mta_add(check, MTA_RULE_PROXY_INTERFACES, CHECK_ERROR, name,
+		"an MX record names us so, class w doesn't: in an outage Sendmail sends to itself, "
+		"says \"mail loops back to me\", and returns the mail to its sender");
+	if (sendmail->local_file[0] != '\0') {
+		mta_mend(check, "echo '%s' >>%s", name, sendmail->local_file);
+		sendmail_mend_restart(check);
+	} else {
+		sendmail_mend_mc(check, "LOCAL_DOMAIN(`%s')dnl", name);
+	}
+}
+
+static void judge_own_names(struct check *check, const struct sendmail *sendmail)
+{
+	struct mta_foreign_address addresses[MTA_FOREIGN_ADDRESSES_MAX];
+	size_t count = mta_foreign_addresses(check, addresses);
+	struct sendmail_names seen = { .items = NULL };
+
+	for (size_t i = 0; i < check->domain_count; i++) {
+		const struct mxset *set = &check->domains[i].set;
+
+		for (size_t j = 0; j < set->count; j++)
+			if (set->hosts[j].role == MX_SELF &&
+			    !sendmail_names_have(&seen, set->hosts[j].name)) {
+				judge_own_name(check, sendmail, set->hosts[j].name);
+				sendmail_names_add(&seen, set->hosts[j].name);
+			}
+	}
+	if (seen.count == 0)
+		judge_own_name(check, sendmail, check_host_name(check));
+	sendmail_names_fini(&seen);
+	for (size_t i = 0; i < count; i++)
+		mta_judge_my_addresses(check, &addresses[i]);
+}
+
+/* ---- what isn't there ---- */
+
+/* Milters that do what address verification does in other MTAs. */
+static void judge_verification(struct check *check, const struct sendmail *sendmail)
+{
+	for (size_t i = 0; i < sendmail->input_filters.count; i++) {
+		const char *name = sendmail->input_filters.items[i];
+
+		if (strstr(name, "ahead") == NULL && strstr(name, "smf-sav") == NULL)
+			continue;
+		mta_add(check, MTA_RULE_VERIFY_LEFTOVER, CHECK_WARNING, NULL,
+			"the filter %s verifies recipients, too", name);
+		mta_mend(check, "# take %s out of INPUT_MAIL_FILTER() in sendmail.mc", name);
+		return;
+	}
+	mta_add(check, MTA_RULE_VERIFY_LEFTOVER, CHECK_OK, NULL,
+		"Sendmail verifies no recipients, and no filter of its is known to");
+}
+
+static void judge_not_applying(struct check *check)
+{
+	mta_add(check, MTA_RULE_RELAY_RECIPIENTS, CHECK_OK, NULL,
+		"doesn't apply: Sendmail has no such table");
+	mta_add(check, MTA_RULE_FAST_FLUSH, CHECK_OK, NULL,
+		"doesn't apply: for ETRN Sendmail goes through its whole queue");
+	mta_add(check, MTA_RULE_SOFT_BOUNCE, CHECK_NOTE, NULL,
+		"Sendmail has no soft_bounce: what a primary refuses for good at delivery goes "
+		"back "
+		"to its sender, and all of it when the primary greets with 5xx");
+}
+
+void sendmail_judge(struct check *check, const void *facts)
+{
+	const struct sendmail *sendmail = facts;
+
+	judge_mta(check, sendmail);
+	judge_listens(check, sendmail);
+	sendmail_judge_relaying(check, sendmail);
+	sendmail_judge_filters(check, sendmail);
+	judge_networks(check, sendmail);
+	judge_etrn(check, sendmail);
+	judge_lifetime(check, sendmail);
+	judge_interval(check, sendmail);
+	judge_own_names(check, sendmail);
+	judge_verification(check, sendmail);
+	judge_not_applying(check);
+}
