@@ -17,6 +17,8 @@ struct milter_socket_place {
 /* Is `name`, as Postfix's smtpd_milters has it, our `socket`? */
 bool milter_socket_is_ours(const char *socket, const char *name,
 			   const struct milter_socket_place *place);
+/* The same for Sendmail's S= of a filter, which is written as ours is. */
+bool milter_socket_is_same(const char *socket, const char *name);
 /* What smtpd_milters should have. False when a chrooted smtpd can't see the socket: it is the name
  * outside of the chroot then. */
 bool milter_socket_name(const char *socket, const struct milter_socket_place *place, char *name,

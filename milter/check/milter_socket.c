@@ -109,17 +109,31 @@ static bool paths_equal(const char *ours, const char *its)
 	return strcmp(ours, its) == 0;
 }
 
+static bool places_equal(const struct place *ours, const struct place *its)
+{
+	if ((ours->path[0] == '\0') != (its->path[0] == '\0'))
+		return false;
+	if (ours->path[0] != '\0')
+		return paths_equal(ours->path, its->path);
+	return strcmp(ours->port, its->port) == 0 && hosts_equal(ours->host, its->host);
+}
+
 bool milter_socket_is_ours(const char *socket, const char *name,
 			   const struct milter_socket_place *where)
 {
 	struct place ours, its;
 
 	parse_ours(socket, &ours);
-	if (!parse_postfix(name, where, &its) || (ours.path[0] == '\0') != (its.path[0] == '\0'))
-		return false;
-	if (ours.path[0] != '\0')
-		return paths_equal(ours.path, its.path);
-	return strcmp(ours.port, its.port) == 0 && hosts_equal(ours.host, its.host);
+	return parse_postfix(name, where, &its) && places_equal(&ours, &its);
+}
+
+bool milter_socket_is_same(const char *socket, const char *name)
+{
+	struct place ours, its;
+
+	parse_ours(socket, &ours);
+	parse_ours(name, &its);
+	return places_equal(&ours, &its);
 }
 
 /* What of the path is below the queue; NULL: it isn't. */

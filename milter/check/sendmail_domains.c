@@ -224,5 +224,11 @@ void sendmail_judge_relaying(struct check *check, const struct sendmail *sendmai
 	for (size_t i = 0; i < check->domain_count; i += BATCH)
 		judge_batch(check, sendmail, i,
 			    i + BATCH < check->domain_count ? i + BATCH : check->domain_count);
+	if (check->domain_count == 0) {
+		mta_add(check, MTA_RULE_RELAY_DOMAINS, CHECK_ERROR, NULL,
+			"class R has no domains: this host is nobody's backup yet");
+		mta_mend(check, "# say which domain it is to be a backup for: backupmxctl check "
+				"DOMAIN");
+	}
 	judge_open_relay(check, sendmail);
 }

@@ -7,61 +7,9 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "check/milter_socket.h"
 
 #define REPLY_SECONDS_GOOD 30 /* in the line we give; more when our own settings ask for it */
-
-/* ---- sockets: "inet:8899@127.0.0.1", "inet6:8899@::1", "unix:/x", "local:/x", "/x" ---- */
-
-struct socket_parts {
-	char kind;	  /* '4', '6', 'u' */
-	char place[256];  /* a port, or a path */
-	const char *host; /* in `place`, behind the port; "": not given */
-};
-
-static void socket_split(const char *written, struct socket_parts *parts)
-{
-	const char *rest = strchr(written, ':');
-	char *at;
-
-	parts->kind = strncasecmp(written, "inet6:", 6) == 0  ? '6'
-		      : strncasecmp(written, "inet:", 5) == 0 ? '4'
-							      : 'u';
-	if (written[0] == '/' || rest == NULL)
-		rest = written;
-	else
-		rest++;
-	text_copy(parts->place, sizeof(parts->place), rest);
-	parts->host = "";
-	at = parts->kind != 'u' ? strchr(parts->place, '@') : NULL;
-	if (at != NULL) {
-		*at = '\0';
-		parts->host = at + 1;
-	}
-}
-
-static bool is_any(const char *host)
-{
-	return *host == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-static bool is_loopback(const char *host)
-{
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcasecmp(host, "localhost") == 0;
-}
-
-/* Does what Sendmail has lead to where the milter listens? */
-static bool socket_matches(const char *theirs, const char *ours)
-{
-	struct socket_parts a, b;
-
-	socket_split(theirs, &a);
-	socket_split(ours, &b);
-	if (a.kind != b.kind || strcmp(a.place, b.place) != 0)
-		return false;
-	return a.kind == 'u' || is_any(b.host) || strcasecmp(a.host, b.host) == 0 ||
-	       (is_loopback(a.host) && is_loopback(b.host));
-}
 
 /* ---- the filter ---- */
 
@@ -70,7 +18,8 @@ static const struct sendmail_filter *our_filter(const struct check *check,
 						const struct sendmail *sendmail)
 {
 	for (size_t i = 0; i < sendmail->filter_count; i++)
-		if (socket_matches(sendmail->filters[i].socket, check->config->milter.socket))
+		if (milter_socket_is_same(check->config->milter.socket,
+					  sendmail->filters[i].socket))
 			return &sendmail->filters[i];
 	return NULL;
 }
@@ -201,13 +150,18 @@ static void judge_action(struct check *check, const struct sendmail_filter *filt
 static void judge_timeout(struct check *check, const struct sendmail_filter *filter)
 {
 	long long needed = mta_answer_seconds(check);
-	bool is_enough = filter->reply_seconds >= needed;
+	long long wait = check->config->recipients.callout_wait;
+	long long given = filter->reply_seconds;
 
-	mta_add(check, MTA_RULE_MILTER_TIMEOUT, is_enough ? CHECK_OK : CHECK_ERROR, NULL,
-		"Sendmail waits %lld s for an answer (R: in T=, default 10s); the milter may take "
-		"%lld s (callout_wait and what comes with it)",
-		(long long)filter->reply_seconds, needed);
-	if (!is_enough)
+	mta_add(check, MTA_RULE_MILTER_TIMEOUT,
+		given <= wait	 ? CHECK_ERROR
+		: given < needed ? CHECK_WARNING
+				 : CHECK_OK,
+		NULL,
+		"Sendmail waits %lld s (R: in T=, 10s when it isn't given), the milter may take "
+		"callout_wait = %llds",
+		given, wait);
+	if (given < needed)
 		mend_filter(check, filter);
 }
 

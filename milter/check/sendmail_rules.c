@@ -13,9 +13,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-#define LIFETIME_GOOD  (5 * 24 * 3600LL)
-#define LIFETIME_LEAST (3 * 24 * 3600LL)
-#define INTERVAL_GOOD  3600
+#define LIFETIME_GOOD (5 * 24 * 3600LL)
+#define INTERVAL_GOOD 3600
 
 /* ---- mends ---- */
 
@@ -192,7 +191,7 @@ static void judge_etrn(struct check *check, const struct sendmail *sendmail)
 
 	if (check->config->flush.method != CONFIG_FLUSH_ETRN) {
 		mta_add(check, MTA_RULE_ETRN, CHECK_OK, NULL,
-			"`method` of section [flush] isn't etrn: it isn't used");
+			"[flush] method isn't etrn: ETRN isn't used");
 		return;
 	}
 	if (check->domain_count > 0)
@@ -221,9 +220,7 @@ static void judge_etrn(struct check *check, const struct sendmail *sendmail)
 static void judge_lifetime(struct check *check, const struct sendmail *sendmail)
 {
 	int64_t seconds = sendmail->queue_return;
-	enum check_severity severity = seconds >= LIFETIME_GOOD	   ? CHECK_OK
-				       : seconds >= LIFETIME_LEAST ? CHECK_NOTE
-								   : CHECK_WARNING;
+	bool is_good = seconds >= LIFETIME_GOOD;
 	char shown[32];
 
 	if (seconds < 0) {
@@ -231,10 +228,10 @@ static void judge_lifetime(struct check *check, const struct sendmail *sendmail)
 			   "Timeout.queuereturn is no duration that we know");
 		return;
 	}
-	mta_add(check, MTA_RULE_QUEUE_LIFETIME, severity, NULL,
+	mta_add(check, MTA_RULE_QUEUE_LIFETIME, is_good ? CHECK_OK : CHECK_WARNING, NULL,
 		"Timeout.queuereturn is %s: then mail goes back to its sender",
 		duration_format(seconds, shown, sizeof(shown)));
-	if (severity != CHECK_OK)
+	if (!is_good)
 		sendmail_mend_mc(check, "define(`confTO_QUEUERETURN', `5d')dnl");
 }
 
@@ -328,8 +325,12 @@ static void judge_not_applying(struct check *check)
 {
 	mta_add(check, MTA_RULE_RELAY_RECIPIENTS, CHECK_OK, NULL,
 		"doesn't apply: Sendmail has no such table");
-	mta_add(check, MTA_RULE_FAST_FLUSH, CHECK_OK, NULL,
-		"doesn't apply: for ETRN Sendmail goes through its whole queue");
+	if (check->config->flush.method == CONFIG_FLUSH_NONE)
+		mta_add(check, MTA_RULE_FAST_FLUSH, CHECK_NOTE, NULL,
+			"[flush] method = none: nothing is sent before Sendmail's next queue run");
+	else
+		mta_add(check, MTA_RULE_FAST_FLUSH, CHECK_OK, NULL,
+			"doesn't apply: for ETRN Sendmail goes through its whole queue");
 	mta_add(check, MTA_RULE_SOFT_BOUNCE, CHECK_NOTE, NULL,
 		"Sendmail has no soft_bounce: what a primary refuses for good at delivery goes "
 		"back "

@@ -102,7 +102,7 @@ def test_many_faults(lab, check_with):
     found = check_with(
         "example.test", "second.test", "six.test", "pair.test", "hop.test", "alias.test",
         milter="INPUT_MAIL_FILTER(`milter-ahead', `S=unix:/run/ahead, F=T')dnl\n"
-               "INPUT_MAIL_FILTER(`backupmx', `S=inet:8899@localhost, F=R, T=S:10s;R:8s')dnl",
+               "INPUT_MAIL_FILTER(`backupmx', `S=inet:8899@localhost, F=R, T=S:10s;R:5s')dnl",
         more="FEATURE(`promiscuous_relay')dnl\n"
              "LOCAL_DOMAIN(`second.test')dnl\n"
              "FEATURE(`virtusertable')dnl\n"
@@ -135,7 +135,7 @@ def test_many_faults(lab, check_with):
     assert found.severity("milter-default-action") == "error"
     assert "F=R" in found["milter-default-action"]["observed"]
     assert found.severity("milter-timeout") == "error"
-    assert "8 s" in found["milter-timeout"]["observed"]
+    assert "waits 5 s" in found["milter-timeout"]["observed"]
     assert "MSA" in found["milter-submission"]["observed"]
 
     # What it says to write mends it.
@@ -154,7 +154,7 @@ def test_many_faults(lab, check_with):
     ("MAIL_FILTER(`backupmx', `S=inet:8899@127.0.0.1, F=T')dnl", "doesn't list it", "ok"),
     ("INPUT_MAIL_FILTER(`backupmx', `S=inet:8898@127.0.0.1, F=T')dnl", "no filter of", None),
     ("INPUT_MAIL_FILTER(`backupmx', `S=inet:8899@127.0.0.1')dnl", None, "warning"),
-    ("INPUT_MAIL_FILTER(`backupmx', `S=inet:8899@127.0.0.1, F=4')dnl", None, "ok"),
+    ("INPUT_MAIL_FILTER(`backupmx', `S=inet:8899@127.0.0.1, F=4, T=R:8s')dnl", None, "ok"),
 ])
 def test_filters(check_with, milter, listed, action):
     found = check_with("example.test", milter=milter)
@@ -167,6 +167,8 @@ def test_filters(check_with, milter, listed, action):
         assert found["milter-default-action"]["unseen"]
     else:
         assert found.severity("milter-default-action") == action
+        # the default is 10 s, callout_wait is 5 s
+        assert found.severity("milter-timeout") == ("warning" if "R:8s" in milter else "ok")
 
 
 def test_daemon_with_other_filters(check_with):
