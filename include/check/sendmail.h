@@ -49,6 +49,7 @@ struct sendmail {
 	char complaint[256];  /* what it found wrong with its configuration; "": nothing */
 	bool knows_milters;   /* compiled in */
 	char relay_file[PATH_MAX], local_file[PATH_MAX]; /* of classes R and w; "": none */
+	char access_type[32], access_file[PATH_MAX];	 /* "hash", and the map's; "": none */
 	struct sendmail_daemon *daemons;
 	size_t daemon_count;
 	struct sendmail_filter *filters;
@@ -110,10 +111,11 @@ struct sendmail_result {
 
 void sendmail_result_read(const char *answer, struct sendmail_result *result);
 
-/* ---- judging; milter/check/sendmail_{rules,filters,domains}.c ---- */
+/* ---- judging; milter/check/sendmail_{rules,filters,domains,networks}.c ---- */
 
 void sendmail_judge(struct check *check, const void *facts);
 void sendmail_judge_filters(struct check *check, const struct sendmail *sendmail);
+void sendmail_judge_networks(struct check *check, const struct sendmail *sendmail);
 void sendmail_judge_relaying(struct check *check, const struct sendmail *sendmail);
 
 /* A line of the mc file that mends, and how it comes into force. */

@@ -309,6 +309,17 @@ static void class_file_read(const char *line, char *path)
 	copy_printable(path, PATH_MAX, name);
 }
 
+/* "hash -T<TMPF> /etc/mail/access" */
+static void access_read(struct sendmail *sendmail, char *line)
+{
+	char *type = next_piece(&line, " ");
+
+	if (line == NULL)
+		return;
+	copy_printable(sendmail->access_type, sizeof(sendmail->access_type), type);
+	class_file_read(line, sendmail->access_file);
+}
+
 void sendmail_read_cf(struct sendmail *sendmail)
 {
 	FILE *file = fopen(sendmail->cf, "re");
@@ -326,6 +337,8 @@ void sendmail_read_cf(struct sendmail *sendmail)
 			class_file_read(line + 2, sendmail->relay_file);
 		else if (strncmp(line, "Fw", 2) == 0)
 			class_file_read(line + 2, sendmail->local_file);
+		else if (strncmp(line, "Kaccess ", 8) == 0)
+			access_read(sendmail, line + 8);
 	}
 	fclose(file);
 }

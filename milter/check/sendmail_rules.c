@@ -10,7 +10,6 @@
 #include <strings.h>
 
 #include "base/duration.h"
-#include "base/memory.h"
 #include "base/text.h"
 
 #define LIFETIME_GOOD (5 * 24 * 3600LL)
@@ -96,48 +95,6 @@ static void judge_listens(struct check *check, const struct sendmail *sendmail)
 	if (local != NULL)
 		mta_mend(check, "# instead of the line with Addr=%s:", local->address);
 	sendmail_mend_mc(check, "DAEMON_OPTIONS(`Name=MTA-v4, Family=inet, Port=smtp')dnl");
-}
-
-/* ---- who may relay anywhere ---- */
-
-/* "192.0.2.31", "192.0.2", "IPv6:2001:db8": an address, or the whole groups that it begins with. */
-static bool network_of(const char *name, struct ip_network *network)
-{
-	char written[IP_TEXT_MAX];
-	const char *why;
-	size_t groups = 1;
-	TEXT_ON(text, written);
-
-	if (strncasecmp(name, "IPv6:", 5) == 0) {
-		name += 5;
-		text_add(&text, name);
-		for (const char *at = name; *at != '\0'; at++)
-			groups += *at == ':';
-		if (strstr(name, "::") == NULL && groups < 8)
-			text_add_format(&text, "::/%zu", groups * 16);
-		return ip_network_parse(written, network, &why);
-	}
-	if (name[strspn(name, "0123456789.")] != '\0')
-		return false;
-	text_add(&text, name);
-	for (const char *at = name; *at != '\0'; at++)
-		groups += *at == '.';
-	for (size_t i = groups; i < 4; i++)
-		text_add(&text, ".0");
-	text_add_format(&text, "/%zu", groups * 8);
-	return ip_network_parse(written, network, &why);
-}
-
-static void judge_networks(struct check *check, const struct sendmail *sendmail)
-{
-	struct mta_networks networks = { .setting = "class R" };
-
-	networks.items = memory_array(sendmail->relay.count + 1, sizeof(*networks.items));
-	for (size_t i = 0; i < sendmail->relay.count; i++)
-		if (network_of(sendmail->relay.items[i], &networks.items[networks.count]))
-			networks.count++;
-	mta_judge_networks(check, &networks);
-	free(networks.items);
 }
 
 /* ---- the queue ---- */
@@ -345,7 +302,7 @@ void sendmail_judge(struct check *check, const void *facts)
 	judge_listens(check, sendmail);
 	sendmail_judge_relaying(check, sendmail);
 	sendmail_judge_filters(check, sendmail);
-	judge_networks(check, sendmail);
+	sendmail_judge_networks(check, sendmail);
 	judge_etrn(check, sendmail);
 	judge_lifetime(check, sendmail);
 	judge_interval(check, sendmail);

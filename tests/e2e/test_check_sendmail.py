@@ -64,7 +64,8 @@ MTA_RULES = {
 def test_debian_as_installed(lab, checker):
     for name in ("m4/dialup.m4", "m4/provider.m4", "trusted-users", "access"):
         lab.backup_host.write(f"/etc/mail/{name}", "")
-    lab.backup_host.run(["makemap", "hash", "/etc/mail/access"], input="To:foreign.test\tRELAY\n")
+    lab.backup_host.run(["makemap", "hash", "/etc/mail/access"], input=(
+        "To:foreign.test\tRELAY\nConnect:10.2\tRELAY\n10.3.4.5\tRELAY\nConnect:10.9\tOK\n"))
     lab.backup_host.write("/etc/mail/debian.cf", lab.backup_host.run(["m4", DEBIAN_MC], cwd="/"))
     arguments = ["--mta-config", "/etc/mail/debian.cf", "example.test", "foreign.test",
                  "sender.test"]
@@ -78,6 +79,10 @@ def test_debian_as_installed(lab, checker):
     assert "Relaying denied" in found["relay-domains", "sender.test"]["observed"]
     assert "echo 'sender.test' >>/etc/mail/relay-domains" in (
         found["relay-domains", "sender.test"]["mend"])
+    for network in ("10.2.0.0/16", "10.3.4.5"):
+        assert network in found["exempt-networks"]["observed"]
+    assert "10.9" not in found["exempt-networks"]["observed"]
+    assert "exempt_clients = {127.0.0.0/8, " in "".join(found["exempt-networks"]["mend"])
     # it isn't in its own list of filters: then there is nothing to say of the filter
     assert found["milter-timeout"]["unseen"]
 
@@ -88,6 +93,8 @@ def test_debian_as_installed(lab, checker):
         assert found["relay-domains", domain]["unseen"]
     assert found["relay-restrictions"]["unseen"]
     assert "access" in found["relay-domains", "example.test"]["observed"]
+    assert any(one["unseen"] and "access" in one["observed"]
+               for one in found.all("exempt-networks"))
     # what stands in the cf file is seen without root
     assert found.severity("listens") == found.severity("milter-listed") == "error"
     assert found.severity("queue-lifetime") == "ok"
