@@ -27,6 +27,7 @@ struct sendmail_daemon {
 	char name[64];
 	char port[32];		       /* "smtp", "25", ...; never empty */
 	char address[64];	       /* "": all */
+	bool is_inet6;		       /* Family=inet6 */
 	char modifiers[64];	       /* of M= */
 	bool has_filters;	       /* it has a list of its own */
 	struct sendmail_names filters; /* that list; may be empty */

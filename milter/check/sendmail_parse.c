@@ -137,6 +137,9 @@ static void daemon_add(struct sendmail *sendmail, char *value)
 		case 'A':
 			copy_printable(daemon.address, sizeof(daemon.address), its);
 			break;
+		case 'F':
+			daemon.is_inet6 = strcasecmp(its, "inet6") == 0;
+			break;
 		case 'M':
 			copy_printable(daemon.modifiers, sizeof(daemon.modifiers), its);
 			break;

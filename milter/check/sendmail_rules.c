@@ -71,23 +71,66 @@ static bool is_loopback(const char *address)
 	       strcasecmp(address, "IPv6:::1") == 0 || strcasecmp(address, "localhost") == 0;
 }
 
+/* On all addresses one of IPv6 takes IPv4's connections as well. */
+static bool serves(const struct sendmail_daemon *daemon, enum ip_family family)
+{
+	bool is_all = daemon->address[0] == '\0' || strcmp(daemon->address, "::") == 0;
+
+	return is_smtp(daemon) && !is_loopback(daemon->address) &&
+	       (daemon->is_inet6 == (family == IP_V6) || (daemon->is_inet6 && is_all));
+}
+
+static const struct sendmail_daemon *daemon_for(const struct sendmail *sendmail,
+						enum ip_family family)
+{
+	for (size_t i = 0; i < sendmail->daemon_count; i++)
+		if (serves(&sendmail->daemons[i], family))
+			return &sendmail->daemons[i];
+	return NULL;
+}
+
+/* This host's name leads senders to an address of a family that no daemon serves. */
+static bool judge_families(struct check *check, const struct sendmail *sendmail)
+{
+	struct ip addresses[MXSET_ADDRESSES_MAX];
+	size_t count = check_host_addresses(check, check_host_name(check), addresses);
+	char shown[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		if (daemon_for(sendmail, addresses[i].family) != NULL)
+			continue;
+		ip_format(&addresses[i], shown, sizeof(shown));
+		mta_add(check, MTA_RULE_LISTENS, CHECK_WARNING, NULL,
+			"%s has the address %s in DNS, and no daemon listens on port 25 with "
+			"Family=%s",
+			check_host_name(check), shown,
+			addresses[i].family == IP_V6 ? "inet6" : "inet");
+		sendmail_mend_mc(check,
+				 "DAEMON_OPTIONS(`Name=MTA-%s, Family=%s, Addr=%s, Port=smtp')dnl",
+				 addresses[i].family == IP_V6 ? "v6" : "v4",
+				 addresses[i].family == IP_V6 ? "inet6" : "inet", shown);
+		return false;
+	}
+	return true;
+}
+
 static void judge_listens(struct check *check, const struct sendmail *sendmail)
 {
 	const struct sendmail_daemon *local = NULL;
+	const struct sendmail_daemon *found = daemon_for(sendmail, IP_V4);
 
-	for (size_t i = 0; i < sendmail->daemon_count; i++) {
-		const struct sendmail_daemon *daemon = &sendmail->daemons[i];
-
-		if (!is_smtp(daemon))
-			continue;
-		if (!is_loopback(daemon->address)) {
+	if (found == NULL)
+		found = daemon_for(sendmail, IP_V6);
+	if (found != NULL) {
+		if (judge_families(check, sendmail))
 			mta_add(check, MTA_RULE_LISTENS, CHECK_OK, NULL,
-				"daemon %s listens on port %s of %s", daemon->name, daemon->port,
-				daemon->address[0] != '\0' ? daemon->address : "all addresses");
-			return;
-		}
-		local = daemon;
+				"daemon %s listens on port %s of %s", found->name, found->port,
+				found->address[0] != '\0' ? found->address : "all addresses");
+		return;
 	}
+	for (size_t i = 0; i < sendmail->daemon_count; i++)
+		if (is_smtp(&sendmail->daemons[i]))
+			local = &sendmail->daemons[i];
 	mta_add(check, MTA_RULE_LISTENS, CHECK_ERROR, NULL,
 		local != NULL ? "no daemon listens on port 25 of anything but %s"
 			      : "no daemon listens on port 25%s",

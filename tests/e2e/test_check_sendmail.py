@@ -187,6 +187,20 @@ def test_daemon_with_other_filters(check_with):
     assert "M=E" in found["etrn"]["observed"] and found.severity("etrn") == "warning"
 
 
+@finding("listens", present=True)
+def test_a_family_that_nobody_serves(check_with):
+    v4 = "FEATURE(`no_default_msa')dnl\nDAEMON_OPTIONS(`Name=MTA-v4, Family=inet')dnl"
+    found = check_with("example.test", daemon=v4)
+    assert found.severity("listens") == "warning"
+    assert "2001:db8::20" in found["listens"]["observed"]
+    again = check_with("example.test", daemon=f"{v4}\n{mended(found, 'listens')}")
+    assert again.severity("listens") == "ok"
+    # one socket for both, as Linux has it
+    both = check_with("example.test", daemon=(
+        "FEATURE(`no_default_msa')dnl\nDAEMON_OPTIONS(`Name=MTA, Family=inet6')dnl"))
+    assert both.severity("listens") == "ok"
+
+
 def test_rule_of_the_administrator_against_etrn(check_with):
     found = check_with("example.test", mailers=(
         "MAILER(`local')dnl\nMAILER(`smtp')dnl\nLOCAL_RULESETS\n"
