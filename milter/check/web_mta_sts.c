@@ -165,19 +165,16 @@ static bool policy_read(struct sts *sts)
 
 /* ---- the hosts ---- */
 
-static void host_unnamed(const struct sts *sts, const struct mx_host *host)
+static void host_unnamed(const struct sts *sts, enum check_severity severity, const char *what,
+			 const char *host)
 {
 	struct check_findings *findings = sts->check->findings;
-	const char *mode = mta_sts_mode_name(sts->policy.mode);
 
-	if (host->role == MX_SELF)
-		check_add(findings, &web_mta_sts_rule, sts->severity, sts->domain->name,
-			  "the policy (mode: %s) doesn't name this host, %s", mode, host->name);
-	else
-		check_add(findings, &web_mta_sts_rule, sts->severity, sts->domain->name,
-			  "the policy (mode: %s) doesn't name the MX host %s", mode, host->name);
+	check_add(findings, &web_mta_sts_rule, severity, sts->domain->name,
+		  "the policy (mode: %s) doesn't name %s %s", mta_sts_mode_name(sts->policy.mode),
+		  what, host);
 	check_mend(findings, "# in https://%s%s:", sts->host, PATH);
-	check_mend(findings, "mx: %s", host->name);
+	check_mend(findings, "mx: %s", host);
 	check_mend(findings, "# then a new id, so that senders fetch it again:");
 	record_mend(sts);
 }
@@ -238,7 +235,8 @@ static bool host_judge(const struct sts *sts, const struct mx_host *host, struct
 	struct own_mx *own = own_mx_find(sts->own, host->name);
 
 	if (pattern == NULL) {
-		host_unnamed(sts, host);
+		host_unnamed(sts, sts->severity, own != NULL ? "this host," : "the MX host",
+			     host->name);
 		return false;
 	}
 	if (own == NULL)
@@ -248,19 +246,31 @@ static bool host_judge(const struct sts *sts, const struct mx_host *host, struct
 	return certificate_judge(sts, own);
 }
 
+/* A host that isn't listed yet is better named before it is. True when there is nothing to say. */
+static bool unlisted_judge(const struct sts *sts)
+{
+	const char *name = check_host_name(sts->check);
+
+	if (sts->domain->set.standing != MX_STANDING_UNLISTED ||
+	    mta_sts_policy_match(&sts->policy, name) != NULL)
+		return true;
+	host_unnamed(sts, CHECK_WARNING, "this host, which is no MX host yet,", name);
+	return false;
+}
+
 static void hosts_judge(const struct sts *sts)
 {
 	const struct mxset *set = &sts->domain->set;
 	char ours[1024];
 	TEXT_ON(text, ours);
-	bool in_order = true;
+	bool in_order = unlisted_judge(sts);
 
 	for (size_t i = 0; i < set->count; i++)
 		in_order = host_judge(sts, &set->hosts[i], &text) && in_order;
 	if (in_order)
 		check_add(sts->check->findings, &web_mta_sts_rule, CHECK_OK, sts->domain->name,
-			  "the policy (mode: %s) names all %zu MX hosts%s%s",
-			  mta_sts_mode_name(sts->policy.mode), set->count, ours,
+			  "the policy (mode: %s) names every MX host%s%s",
+			  mta_sts_mode_name(sts->policy.mode), ours,
 			  ours[0] != '\0' ? ", whose certificate is valid" : "");
 }
 

@@ -168,45 +168,66 @@ static void own_judge(struct check *check, const struct own_mx_list *list, struc
 
 /* ---- domains ---- */
 
-/* The first host of the domain that is us (or isn't) and has TLSA records (or hasn't); NULL. */
-static const struct mx_host *host_find(struct check *check, const struct check_domain *domain,
-				       bool is_us, bool has_records)
+/* The first of some hosts that has records, that has none, that can't be told; NULL: there is none
+ * such. */
+struct side {
+	const struct mx_host *with, *without, *unknown;
+};
+
+/* Of those hosts of the domain that are us, or aren't. */
+static struct side side_look(struct check *check, const struct check_domain *domain, bool is_us)
 {
+	struct side side = { .with = NULL };
+
 	for (size_t i = 0; i < domain->set.count; i++) {
 		const struct mx_host *host = &domain->set.hosts[i];
 		const struct resolved *resolved = records_of(check, host->name);
+		const struct mx_host **slot = &side.without;
 
-		if ((host->role == MX_SELF) == is_us && resolved->status != DNS_FAILED &&
-		    (resolved_count(resolved, DNS_TYPE_TLSA) > 0) == has_records)
-			return host;
+		if ((host->role == MX_SELF) != is_us)
+			continue;
+		if (resolved->status == DNS_FAILED)
+			slot = &side.unknown;
+		else if (resolved_count(resolved, DNS_TYPE_TLSA) > 0)
+			slot = &side.with;
+		if (*slot == NULL)
+			*slot = host;
 	}
-	return NULL;
+	return side;
+}
+
+/* The record for the key that our MTA shows by that name, wherever it is asked. */
+static void mend_host(struct check *check, const struct own_mx_list *list, const char *host)
+{
+	struct own_mx *own = own_mx_find(list, host);
+
+	own_mx_look(list, own);
+	mend_record(check, own);
 }
 
 static void domain_judge(struct check *check, const struct own_mx_list *list,
 			 const struct check_domain *domain)
 {
-	struct check_findings *findings = check->findings;
-	const struct mx_host *primary = host_find(check, domain, false, true);
-	const struct mx_host *we = host_find(check, domain, true, false);
-	struct own_mx *own;
+	struct side others = side_look(check, domain, false);
+	struct side we = side_look(check, domain, true);
+	const struct mx_host *unknown = others.with == NULL ? others.unknown : we.unknown;
 
-	if (primary == NULL) {
-		check_add(findings, &web_tlsa_rule, CHECK_OK, domain->name,
-			  "no TLSA records are seen at its other MX hosts");
-		return;
-	}
-	if (we == NULL) {
-		check_add(findings, &web_tlsa_rule, CHECK_OK, domain->name,
+	if (others.with != NULL && we.without != NULL) {
+		check_add(check->findings, &web_tlsa_rule, CHECK_WARNING, domain->name,
+			  "%s has TLSA records, this host (%s) has none", others.with->name,
+			  we.without->name);
+		mend_host(check, list, we.without->name);
+	} else if (unknown != NULL) {
+		check_unseen(check->findings, &web_tlsa_rule, domain->name, "_25._tcp.%s: %s",
+			     unknown->name, resolved_problem(records_of(check, unknown->name)));
+	} else if (others.with != NULL) {
+		check_add(check->findings, &web_tlsa_rule, CHECK_OK, domain->name,
 			  "%s has TLSA records, and so has this host where it is listed",
-			  primary->name);
-		return;
+			  others.with->name);
+	} else {
+		check_add(check->findings, &web_tlsa_rule, CHECK_OK, domain->name,
+			  "no other MX host has TLSA records");
 	}
-	own = own_mx_find(list, we->name);
-	own_mx_look(list, own);
-	check_add(findings, &web_tlsa_rule, CHECK_WARNING, domain->name,
-		  "%s has TLSA records, this host (%s) has none", primary->name, we->name);
-	mend_record(check, own);
 }
 
 void web_tlsa_judge(struct check *check, const struct own_mx_list *list)

@@ -12,6 +12,7 @@ import pytest
 from lab.checking import Checker, finding
 from lab.policy_server import PATH, PolicyServer
 from peers.certificates import Authority
+from peers.dns_server import DnsServer
 
 WEB, BACKUP, NOBODY = "192.0.2.40", "192.0.2.20", "192.0.2.41"
 PRIMARY, OURS = "mx1.example.test", "mx2.example.test"
@@ -34,6 +35,7 @@ POLICIES = {
     "unnamed.test": {"body": policy(PRIMARY, "mx3.example.test")},
     "tried.test": {"body": policy(PRIMARY, mode="testing")},
     "primaryless.test": {"body": policy(OURS)},
+    "early.test": {"body": policy(PRIMARY)},
     "none.test": {"body": policy(mode="none")},
     "redirect.test": {"code": 301, "Location": f"https://mta-sts.good.test{PATH}"},
     "missing.test": {"code": 404},
@@ -48,6 +50,7 @@ FAULTS = {
     "unnamed.test": ("error", f"mode: enforce) doesn't name this host, {OURS}"),
     "tried.test": ("warning", f"mode: testing) doesn't name this host, {OURS}"),
     "primaryless.test": ("error", f"mode: enforce) doesn't name the MX host {PRIMARY}"),
+    "early.test": ("warning", f"doesn't name this host, which is no MX host yet, {OURS}"),
     "none.test": ("note", "mode: none"),
     "redirect.test": ("warning", "answers HTTP 301, a redirection"),
     "missing.test": ("warning", "answers HTTP 404"),
@@ -70,6 +73,7 @@ def web_zone():
         zone[domain] = MX
         zone[f"_mta-sts.{domain}"] = [("TXT", TXT), ("TXT", '"something else"')]
         zone[f"mta-sts.{domain}"] = [("A", WEB)]
+    zone["early.test"] = MX[:1]
     zone["_mta-sts.twice.test"] = [("TXT", TXT), ("TXT", '"v=STSv1; id=2"')]
     zone["_mta-sts.malformed.test"] = [("TXT", BAD_ID)]
     zone["mta-sts.refused.test"] = [("A", NOBODY)]
@@ -185,7 +189,7 @@ def test_policies_in_order(found):
     assert "there is no policy: _mta-sts.example.test" in found["mta-sts", "example.test"]["observed"]
     assert found.severity("mta-sts", "good.test") == "ok"
     assert found["mta-sts", "good.test"]["observed"] == (
-        f'the policy (mode: enforce) names all 2 MX hosts; {OURS} by "*.example.test", whose '
+        f'the policy (mode: enforce) names every MX host; {OURS} by "*.example.test", whose '
         "certificate is valid")
     assert found.severity("mta-sts", "soft.test") == "ok"
 
@@ -238,6 +242,28 @@ def test_a_mended_zone(world, found):
     mended = world.check(*DANE)
     assert mended.severity("tlsa", name) == "ok", mended["tlsa", name]
     assert mended.severity("tlsa", "dane.test") == "ok", mended["tlsa", "dane.test"]
+
+
+def test_dns_that_fails(lab):
+    with lab.backup_host.network():
+        dns = DnsServer("127.0.0.1", 5300)
+    ini = pathlib.Path(lab.milter.folder) / "dns.ini"
+    ini.write_text("[dns]\nservers = {127.0.0.1:5300}\n")
+    with dns:
+        dns.mx("lost.test", (10, PRIMARY), (20, OURS))
+        dns.host(PRIMARY, "192.0.2.10")
+        dns.host(OURS, BACKUP)
+        for name in ("_mta-sts.lost.test", f"_25._tcp.{OURS}"):
+            dns.fail(name, "SERVFAIL")
+        ours = Checker(lab.backup_host).check("-c", ini, "lost.test")
+        dns.fail(f"_25._tcp.{PRIMARY}", "SERVFAIL")
+        both = Checker(lab.backup_host).check("-c", ini, "lost.test")
+    assert ours["mta-sts", "lost.test"]["unseen"]
+    assert ours["mta-sts", "lost.test"]["observed"].startswith("_mta-sts.lost.test: ")
+    assert ours.severity("tlsa", OURS) == "warning"
+    assert ours.severity("tlsa", "lost.test") == "ok"
+    assert both["tlsa", "lost.test"]["unseen"]
+    assert both["tlsa", "lost.test"]["observed"].startswith(f"_25._tcp.{PRIMARY}: ")
 
 
 def test_another_certificate_is_shown(world):
