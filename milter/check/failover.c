@@ -149,9 +149,12 @@ static void family_judge(struct check *check, const struct check_domain *domain)
 		if (forwarding_judge(check, domain, families[i]))
 			well = false;
 	}
-	if (well)
+	if (well && domain->set.standing == MX_STANDING_BACKUP)
 		check_add(check->findings, &family_rule, CHECK_OK, domain->name,
-			  "no family is of one side only");
+			  "backup and primary have the same families");
+	else if (well)
+		check_add(check->findings, &family_rule, CHECK_OK, domain->name,
+			  "this host has the families that it needs");
 }
 
 /* ---- networks ---- */
@@ -217,17 +220,24 @@ static bool neighbours_judge(struct check *check, const struct check_domain *dom
 static void network_judge(struct check *check, const struct check_domain *domain)
 {
 	const struct mxset *set = &domain->set;
+	bool known = domain->endpoint_count > 0;
 
 	for (size_t i = 0; i < domain->endpoint_count; i++)
 		if (neighbours_judge(check, domain, &domain->endpoints[i].address.ip))
 			return;
-	for (size_t i = 0; i < set->count; i++)
-		for (size_t j = 0; j < set->hosts[i].address_count; j++)
-			if (set->hosts[i].role == MX_BETTER &&
-			    neighbours_judge(check, domain, &set->hosts[i].addresses[j]))
+	for (size_t i = 0; i < set->count; i++) {
+		for (size_t j = 0; j < set->hosts[i].address_count; j++) {
+			if (set->hosts[i].role != MX_BETTER)
+				continue;
+			if (neighbours_judge(check, domain, &set->hosts[i].addresses[j]))
 				return;
-	check_add(check->findings, &network_rule, CHECK_OK, domain->name,
-		  "no address of the primary is in a /%d or /%d of this host", V4_SITE, V6_SITE);
+			known = true;
+		}
+	}
+	if (known)
+		check_add(check->findings, &network_rule, CHECK_OK, domain->name,
+			  "no address of the primary is in a /%d or /%d of this host", V4_SITE,
+			  V6_SITE);
 }
 
 static const struct check_rule *const rules[] = { &check_rule_mx_ttl, &family_rule, &network_rule,

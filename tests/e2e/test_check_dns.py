@@ -208,6 +208,8 @@ def test_good_failover(found):
         "mx2.example.test A 300, mx2.example.test AAAA 300")
     assert found.severity("mx-family", "far.test") == "ok"
     assert found.severity("mx-network", "far.test") == "ok"
+    # without a primary there is nothing to compare
+    assert not found.all("mx-network", "equal.test")
 
 
 @finding("mx-ttl", "mx-family", "mx-network", present=True)
