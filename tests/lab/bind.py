@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A name server that takes updates (BIND's named), and a host that looks at it: all that the tests of
-# `backupmxctl plan` need of a lab. Each zone is one that a test may change; the root holds the rest.
+# A name server that takes updates (BIND's named), and a host that looks at it: all that the tests
+# of `backupmxctl plan` need of a lab. Each zone is one that a test may change; the root holds the
+# rest.
 
 import subprocess
 import tempfile
