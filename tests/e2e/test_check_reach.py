@@ -102,6 +102,7 @@ def make_faults(lab, authority):
         "expired.test": {**tls, "certificate": expired},
         "soon.test": {**tls, "certificate": soon},
         "grey.test": {"rcpt": LATER},
+        "listed.test": {"rcpt": "554 5.7.1 Service unavailable; client is on a list"},
         "policy.test": {"mail": "550 5.7.1 your network isn't liked here"},
     }
     lab.dns.change({"_mta-sts.sts.test": [("TXT", '"v=STSv1; id=1"')]})
@@ -160,9 +161,11 @@ def test_bad_tls(found, faults):
              for name in ("wrong.test", "sts.test", "expired.test", "soon.test")}
     assert {name: one["severity"] for name, one in worst.items()} == dict.fromkeys(
         worst, "warning"), worst
-    wrong = [one for one in found.all("primary-certificate")
-             if one["subject"] == worst["wrong.test"]["subject"]]
+    wrong, sts = ([one for one in found.all("primary-certificate")
+                   if one["subject"] == worst[name]["subject"]]
+                  for name in ("wrong.test", "sts.test"))
     assert [one["severity"] for one in wrong] == ["note", "warning"]
+    assert [one["severity"] for one in sts] == ["warning", "warning"]
     assert f"is of other.test, not of {SECOND}" in wrong[0]["observed"]
     assert re.search("in (9|10) days", wrong[1]["observed"])
     assert "has expired on 20" in worst["expired.test"]["observed"]
@@ -193,7 +196,9 @@ def test_what_recipients_are_told(found, faults):
     real = found["catch-all", "catchall.test"]
     assert real["severity"] == "warning" and "recipients_complete = yes" in real["mend"]
     assert "canary = somebody@catchall.test" in found["canary", "catchall.test"]["observed"]
-    for name, severity in {"rude.test": "error", "policy.test": "error",
+    listed = found["canary", "listed.test"]
+    assert listed["severity"] == "error" and "not the mailbox" in listed["mend"][0]
+    for name, severity in {"rude.test": "error", "policy.test": "error", "listed.test": "error",
                            "grey.test": "warning"}.items():
         assert of(found, "primary-trust", name, faults)["severity"] == severity
     # the lines stand once
