@@ -108,6 +108,20 @@ static void judge_listed(struct check *check, const struct sendmail *sendmail,
 			filter->socket);
 }
 
+/* The same daemon without filters. */
+static void mend_submission(struct check *check, const struct sendmail_daemon *daemon)
+{
+	mta_mend(check,
+		 "# instead of the DAEMON_OPTIONS() with Name=%s, or of the default with "
+		 "FEATURE(`no_default_msa'):",
+		 daemon->name);
+	sendmail_mend_mc(check,
+			 "DAEMON_OPTIONS(`Name=%s, Family=%s%s%s, Port=%s, M=%s, InputFilter=')dnl",
+			 daemon->name, daemon->is_inet6 ? "inet6" : "inet",
+			 daemon->address[0] != '\0' ? ", Addr=" : "", daemon->address, daemon->port,
+			 daemon->modifiers);
+}
+
 static void judge_submission(struct check *check, const struct sendmail *sendmail,
 			     const struct sendmail_filter *filter)
 {
@@ -121,10 +135,7 @@ static void judge_submission(struct check *check, const struct sendmail *sendmai
 		asking++;
 		mta_add(check, MTA_RULE_MILTER_SUBMISSION, CHECK_WARNING, NULL,
 			"daemon %s (port %s) asks the milter, too", daemon->name, daemon->port);
-		mta_mend(check, "# in /etc/mail/sendmail.mc, instead of that daemon's line "
-				"(it may be a default: then with FEATURE(`no_default_msa')):");
-		sendmail_mend_mc(check, "DAEMON_OPTIONS(`Name=%s, Port=%s, M=%s, InputFilter=')dnl",
-				 daemon->name, daemon->port, daemon->modifiers);
+		mend_submission(check, daemon);
 	}
 	if (asking == 0)
 		mta_add(check, MTA_RULE_MILTER_SUBMISSION, CHECK_OK, NULL,

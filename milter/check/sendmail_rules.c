@@ -136,8 +136,9 @@ static void judge_listens(struct check *check, const struct sendmail *sendmail)
 			      : "no daemon listens on port 25%s",
 		local != NULL ? local->address : "");
 	if (local != NULL)
-		mta_mend(check, "# instead of the line with Addr=%s:", local->address);
-	sendmail_mend_mc(check, "DAEMON_OPTIONS(`Name=MTA-v4, Family=inet, Port=smtp')dnl");
+		mta_mend(check, "# instead of the DAEMON_OPTIONS() with Name=%s:", local->name);
+	sendmail_mend_mc(check, "DAEMON_OPTIONS(`Name=%s, Family=inet, Port=smtp')dnl",
+			 local != NULL ? local->name : "MTA-v4");
 }
 
 /* ---- the queue ---- */
