@@ -41,6 +41,8 @@ void check_findings_free(struct check_findings *findings)
 }
 
 static char *format_line(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));
+static char *format_line(const char *format, va_list arguments)
 {
 	char line[LINE_MAX_BYTES];
 

@@ -86,7 +86,7 @@ static bool data_read(const ns_msg *message, const ns_rr *rr, struct dns_record 
 
 static bool record_read(const ns_msg *message, const ns_rr *rr, struct dns_record *record)
 {
-	record->type = ns_rr_type(*rr);
+	record->type = (int)ns_rr_type(*rr);
 	record->ttl = (int64_t)ns_rr_ttl(*rr);
 	if (!mxset_name_copy(record->owner, sizeof(record->owner),
 			     strcmp(ns_rr_name(*rr), ".") == 0 ? "" : ns_rr_name(*rr)))
