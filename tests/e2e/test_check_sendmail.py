@@ -246,6 +246,12 @@ def test_what_runs(lab, checker):
         assert found.severity("mta") == "ok"
         assert found.severity("queue-lifetime") == "warning"
         assert "nobody runs the queue" in found["queue-lifetime"]["observed"]
+        lab.backup.stop()
+        lab.backup.start("-bd", "-qp2h")
+        lab.backup.wait_up()
+        found = checker.check("example.test")
+        assert found.severity("queue-lifetime") == "warning"
+        assert "only every 2h" in found["queue-lifetime"]["observed"]
         # another user isn't told whether it runs
         lab.backup_host.run(["chmod", "600", "/run/sendmail/mta/sendmail.pid"])
         assert checker.check("example.test", user=65534)["mta"]["unseen"]

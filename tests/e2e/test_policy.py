@@ -143,7 +143,7 @@ def test_syslog(own_lab):
     lab = own_lab()
     until_up(lab)
     reply = lab.ask("alice@example.test")
-    pattern = rf"<(\d+)>.*backupmx-milter(?:\[\d+\])?: NOQUEUE: action=defer .*id={reply.log_id}"
+    pattern = rf"<(\d+)>.*backupmx-milter(?:\[\d+\])?: \w+: action=defer .*id={reply.log_id}"
 
     def found():
         return re.search(pattern, lab.backup_host.syslog_file.read_text(errors="replace"))
