@@ -324,6 +324,8 @@ static void judge_verification(struct check *check, const struct sendmail *sendm
 
 static void judge_not_applying(struct check *check)
 {
+	mta_add(check, MTA_RULE_CHROOT, CHECK_OK, NULL,
+		"doesn't apply: Sendmail's daemon runs in no chroot");
 	mta_add(check, MTA_RULE_RELAY_RECIPIENTS, CHECK_OK, NULL,
 		"doesn't apply: Sendmail has no such table");
 	if (check->config->flush.method == CONFIG_FLUSH_NONE)

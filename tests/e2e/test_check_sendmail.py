@@ -39,8 +39,8 @@ def mended(found, name):
     return lines[0]
 
 
-@finding("mta", "listens", "relay-domains", "local-domain", "relay-recipients", "next-hop",
-         "relay-restrictions", "verify-leftover", "milter-listed", "milter-submission",
+@finding("mta", "chroot", "listens", "relay-domains", "local-domain", "relay-recipients",
+         "next-hop", "relay-restrictions", "verify-leftover", "milter-listed", "milter-submission",
          "milter-default-action", "milter-timeout", "exempt-networks", "fast-flush", "etrn",
          "queue-lifetime", "proxy-interfaces", present=False)
 def test_all_in_order(checker):
@@ -56,7 +56,7 @@ def test_all_in_order(checker):
 
 
 MTA_RULES = {
-    "mta", "listens", "relay-domains", "local-domain", "relay-recipients", "next-hop",
+    "mta", "chroot", "listens", "relay-domains", "local-domain", "relay-recipients", "next-hop",
     "relay-restrictions", "verify-leftover", "milter-listed", "milter-submission",
     "milter-default-action", "milter-timeout", "exempt-networks", "fast-flush", "etrn",
     "queue-lifetime", "soft-bounce", "proxy-interfaces"}
