@@ -66,8 +66,12 @@ void postfix_judge_chroot(struct check *check, const struct postfix *postfix)
 	const struct postfix_service *service = chrooted_service(postfix);
 	char ours[SERVERS_MAX], its[SERVERS_MAX], folder[1024], path[1100];
 
-	if (service == NULL || !read_servers("/etc/resolv.conf", ours, sizeof(ours))) {
+	if (service == NULL) {
 		mta_add(check, MTA_RULE_CHROOT, CHECK_OK, NULL, "no smtp and no smtpd is chrooted");
+		return;
+	}
+	if (!read_servers("/etc/resolv.conf", ours, sizeof(ours))) {
+		mta_unseen(check, MTA_RULE_CHROOT, NULL, "/etc/resolv.conf can't be read");
 		return;
 	}
 	snprintf(folder, sizeof(folder), "%s/etc", postfix_value(postfix, NULL, "queue_directory"));

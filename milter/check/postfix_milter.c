@@ -105,6 +105,9 @@ static void judge_reachable(struct check *check, const struct postfix *postfix,
 		mta_mend(check, "systemctl restart backupmx-milter");
 		return;
 	}
+	if (postfix_value(postfix, service, "smtpd_milter_maps")[0] != '\0')
+		mta_unseen(check, MTA_RULE_MILTER_LISTED, "smtpd_milter_maps",
+			   "it names other milters for some clients");
 	mta_add(check, MTA_RULE_MILTER_LISTED, CHECK_OK, subject_of(service),
 		"smtpd_milters has %s%s", entry->socket,
 		place.chrooted && entry->socket[0] == 'u' ? ", below the chroot" : "");

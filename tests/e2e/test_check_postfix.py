@@ -38,7 +38,12 @@ inet_interfaces = all
 inet_protocols = all
 """
 DEBIAN_MASTER_CF = pathlib.Path("/usr/share/postfix/master.cf.dist")
-SUBMISSION = "submission inet n - y - - smtpd\nsmtps inet n - y - - smtpd\n"
+# The second has a list of its own.
+SUBMISSION = """\
+submission inet n - n - - smtpd
+smtps inet n - n - - smtpd
+  -o { smtpd_milters = inet:127.0.0.1:8899, { inet:127.0.0.1:1, default_action=accept }, unix:/x }
+"""
 OURS = "inet:127.0.0.1:8899"
 
 MTA_IDS = [
@@ -155,7 +160,7 @@ smtpd_milters = inet:127.0.0.1:8891, { unix:/x, default_action=accept }
 milter_default_action = quarantine
 milter_command_timeout = 8
 maximal_backoff_time = 12h
-smtpd_etrn_restrictions = reject
+smtpd_etrn_restrictions = check_client_access inline:{ { a.test = OK } }, reject
 """, MASTER_CF, {
         "listens": ("error", "127.0.0.1"),
         "relay-domains": ("error", "doesn't have it"),
@@ -166,7 +171,7 @@ smtpd_etrn_restrictions = reject
         "milter-default-action": ("warning", "held"),
         "milter-timeout": ("warning", "8"),
         "queue-lifetime": ("warning", "12h"),
-        "etrn": ("warning", "reject: refuses this host"),
+        "etrn": ("warning", "}, reject: refuses this host"),
     }),
     "by MX records": ("""
 inet_protocols = ipv4
@@ -218,10 +223,14 @@ def test_faults_and_mends(lab, name):
         todo = [one for one in found.list if one["severity"] in ("warning", "error")
                 and one["id"] in MTA_IDS and one["id"] != "mta"]
         if not todo:
-            return
+            break
         staged.paste(todo)
         found = staged.check()
-    raise AssertionError(todo)
+    assert not todo
+    if "submission" in services:
+        kept = lab.backup_host.run(["postconf", "-c", staged.folder, "-P", "-h",
+                                    "smtps/inet/smtpd_milters"])
+        assert kept == "{inet:127.0.0.1:1,default_action=accept},unix:/x\n"
 
 
 @finding("mta", present=True)
@@ -255,10 +264,12 @@ def test_postscreen(lab):
     """Behind postscreen the smtpd of type pass serves port 25."""
     services = MASTER_CF.replace("smtp      inet  n       -       n       -       -       smtpd",
                                  "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd")
-    staged = Staged(lab, services=services + "smtps inet n - n - - smtpd -o smtpd_milters=\n")
+    staged = Staged(lab, "smtpd_etrn_restrictions = permit_mynetworks, reject\n",
+                    services=services + "smtps inet n - n - - smtpd -o smtpd_milters=\n")
     found = staged.check()
     assert found.severity("milter-listed") == "ok"
     assert found.severity("listens") == "ok"
+    assert found.severity("etrn") == "ok"
     assert found.severity("milter-submission") == "ok"
     off = Staged(lab, services=services.replace("- smtpd\n", "- smtpd -o smtpd_milters=\n"))
     found = off.check()
