@@ -114,6 +114,14 @@ typedef void (*postfix_name_seen)(void *arg, const char *name);
 void postfix_names_each(const struct postfix *postfix, const char *list, postfix_name_seen seen,
 			void *arg);
 
+/* ---- addresses ---- */
+
+/* "192.0.2.1", "[2001:db8::1]" */
+bool postfix_address_parse(const char *word, struct ip *ip);
+/* Does Postfix listen at that address of this host, by inet_interfaces? Names in there are taken
+ * for a yes. */
+bool postfix_listens_at(const struct postfix *postfix, const struct ip *ip);
+
 /* ---- mends ---- */
 
 /* The command that sets it: in main.cf, or for the service where master.cf sets it for that. */

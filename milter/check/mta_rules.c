@@ -18,7 +18,8 @@ const struct check_rule mta_rules[MTA_RULES] = {
 	[MTA_RULE_LISTENS] = {
 		"listens",
 		"the MTA takes mail from the network",
-		"An MTA that listens on this host alone is nobody's backup: no sender reaches it.",
+		"Senders come to the addresses that DNS gives them; where nobody listens there, there is "
+		"no backup.",
 	},
 	[MTA_RULE_RELAY_DOMAINS] = {
 		"relay-domains",
@@ -47,8 +48,8 @@ const struct check_rule mta_rules[MTA_RULES] = {
 	[MTA_RULE_RELAY_RESTRICTIONS] = {
 		"relay-restrictions",
 		"strangers may send to relayed domains, and to no others",
-		"Without the second this host is an open relay, and soon on every block list; without "
-		"the first it takes no mail.",
+		"A host that relays for strangers to anywhere is an open relay, and soon on "
+		"every block list; one that relays to no domain is nobody's backup.",
 	},
 	[MTA_RULE_VERIFY_LEFTOVER] = {
 		"verify-leftover",

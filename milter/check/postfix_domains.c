@@ -227,20 +227,15 @@ static bool transport_is(const char *transport, const char *const *names)
 	return false;
 }
 
-/* A line for transport_maps: a whole command where there are none yet. */
+/* Before what is there: of two domains the second then doesn't take back the first for long. */
 static void mend_transport(struct check *check, const struct postfix *postfix, const char *domain,
 			   const char *hop)
 {
-	char value[VALUE_MAX];
-	TEXT_ON(text, value);
+	char item[VALUE_MAX];
+	TEXT_ON(text, item);
 
-	if (postfix_written(postfix, NULL, "transport_maps")[0] != '\0') {
-		mta_mend(check, "# a line for a table of transport_maps (then postmap):");
-		mta_mend(check, "# %s relay:%s", domain, hop);
-		return;
-	}
 	text_add_format(&text, "%s{ { %s = relay:%s } }", "inline:", domain, hop);
-	postfix_mend_set(check, postfix, NULL, "transport_maps", value);
+	postfix_mend_with(check, postfix, NULL, "transport_maps", item);
 	postfix_mend_reload(check, postfix);
 }
 

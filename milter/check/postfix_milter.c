@@ -242,23 +242,28 @@ struct effective {
 	const struct entry *entry; /* NULL: not listed yet */
 };
 
+/* Does the entry say it itself? */
+static bool is_own(const struct effective *effective, const char *option)
+{
+	return effective->entry != NULL && entry_option(effective->entry, option) != NULL;
+}
+
 static const char *effective_value(const struct effective *effective, const char *option,
 				   const char *setting)
 {
-	const char *own = effective->entry != NULL ? entry_option(effective->entry, option) : NULL;
-
-	return own != NULL ? own : postfix_value(effective->postfix, effective->service, setting);
+	if (is_own(effective, option))
+		return entry_option(effective->entry, option);
+	return postfix_value(effective->postfix, effective->service, setting);
 }
 
 /* The entry in its list without this option, or the setting of all. */
 static void mend_effective(struct check *check, const struct effective *effective,
 			   const char *option, const char *setting, const char *value)
 {
-	bool own = effective->entry != NULL && entry_option(effective->entry, option) != NULL;
 	const struct postfix_service *place =
 		postfix_is_overridden(effective->service, setting) ? effective->service : NULL;
 
-	if (own)
+	if (is_own(effective, option))
 		mta_mend(check, "# in smtpd_milters: %s=%s instead of %s=%s", option, value, option,
 			 entry_option(effective->entry, option));
 	else
@@ -272,7 +277,9 @@ static void judge_action(struct check *check, const struct effective *effective)
 	const struct judged_action *action = action_find(value);
 
 	mta_add(check, MTA_RULE_MILTER_DEFAULT_ACTION, action->severity,
-		subject_of(effective->service), "%s: %s", value, action->means);
+		subject_of(effective->service), "%s = %s: %s",
+		is_own(effective, "default_action") ? "default_action" : "milter_default_action",
+		value, action->means);
 	if (action->severity != CHECK_OK)
 		mend_effective(check, effective, "default_action", "milter_default_action",
 			       "tempfail");

@@ -7,8 +7,7 @@
 #include "base/text.h"
 #include "check/postfix.h"
 
-/* "192.0.2.1", "[2001:db8::1]" */
-static bool parse_address(const char *word, struct ip *ip)
+bool postfix_address_parse(const char *word, struct ip *ip)
 {
 	char bare[IP_TEXT_MAX];
 
@@ -21,7 +20,7 @@ static bool is_loopback(const char *word)
 {
 	struct ip ip;
 
-	if (!parse_address(word, &ip))
+	if (!postfix_address_parse(word, &ip))
 		return strcmp(word, "loopback-only") == 0 || strcmp(word, "localhost") == 0;
 	if (ip.family == IP_V4)
 		return ip.bytes[0] == 127;
@@ -30,6 +29,25 @@ static bool is_loopback(const char *word)
 		if (ip.bytes[i] != 0)
 			return false;
 	return true;
+}
+
+bool postfix_listens_at(const struct postfix *postfix, const struct ip *ip)
+{
+	struct postfix_list list;
+	struct ip its;
+	char shown[IP_TEXT_MAX];
+	bool found = false;
+
+	ip_format(ip, shown, sizeof(shown));
+	postfix_list_split(postfix_value(postfix, NULL, "inet_interfaces"), &list);
+	for (size_t i = 0; i < list.count && !found; i++) {
+		if (strcmp(list.items[i], "loopback-only") == 0)
+			found = is_loopback(shown);
+		else
+			found = !postfix_address_parse(list.items[i], &its) || ip_equal(&its, ip);
+	}
+	postfix_list_fini(&list);
+	return found;
 }
 
 static bool all_loopback(const char *value)
@@ -141,7 +159,7 @@ static bool knows_address(struct check *check, const struct postfix *postfix, co
 		struct ip addresses[MXSET_ADDRESSES_MAX];
 		size_t count = 1;
 
-		if (!parse_address(list.items[i], &addresses[0]))
+		if (!postfix_address_parse(list.items[i], &addresses[0]))
 			count = check_host_addresses(check, list.items[i], addresses);
 		for (size_t j = 0; j < count; j++)
 			known = known || ip_equal(&addresses[j], ip);

@@ -103,22 +103,51 @@ static bool etrn_allowed(const struct check *check, const struct postfix *postfi
 	return outcome != REFUSED;
 }
 
+/* An address to listen at, for [flush] mta. */
+static void mend_mta(struct check *check, const struct postfix *postfix)
+{
+	struct postfix_list list;
+	struct ip ip;
+	bool found = false;
+	char shown[IP_TEXT_MAX];
+
+	mta_mend(check, "# in %s, section [flush]:",
+		 check->options.config_path != NULL ? check->options.config_path
+						    : CONFIG_DEFAULT_PATH);
+	postfix_list_split(postfix_value(postfix, NULL, "inet_interfaces"), &list);
+	for (size_t i = 0; i < list.count && !found; i++) {
+		found = postfix_address_parse(list.items[i], &ip);
+		if (found)
+			mta_mend(check, ip.family == IP_V6 ? "mta = \"[%s]:25\"" : "mta = %s:25",
+				 ip_format(&ip, shown, sizeof(shown)));
+	}
+	postfix_list_fini(&list);
+	mta_mend(check, "backupmxctl reload");
+}
+
 static void judge_etrn(struct check *check, const struct postfix *postfix)
 {
 	const struct postfix_service *mx = postfix_service_next(postfix, POSTFIX_MX, NULL);
 	const char *value = postfix_value(postfix, mx, "smtpd_etrn_restrictions");
+	const struct ip *mta = &check->config->flush.mta.ip;
+	char shown[IP_TEXT_MAX];
 
-	if (!etrn_allowed(check, postfix, value)) {
+	if (mta->family != IP_NONE && !postfix_listens_at(postfix, mta)) {
+		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
+			"[flush] mta = %s, where Postfix doesn't listen: inet_interfaces = %s",
+			ip_format(mta, shown, sizeof(shown)),
+			postfix_value(postfix, NULL, "inet_interfaces"));
+		mend_mta(check, postfix);
+	} else if (!etrn_allowed(check, postfix, value)) {
 		mta_add(check, MTA_RULE_ETRN, CHECK_WARNING, NULL,
 			"smtpd_etrn_restrictions = %s: refuses this host itself", value);
 		postfix_mend_with(check, postfix, mx, "smtpd_etrn_restrictions",
 				  "permit_mynetworks");
+		postfix_mend_reload(check, postfix);
 	} else {
-		mta_add(check, MTA_RULE_ETRN, CHECK_OK, NULL, "smtpd_etrn_restrictions = %s%s",
-			value, value[0] == '\0' ? "(empty: everybody may)" : "");
-		return;
+		mta_add(check, MTA_RULE_ETRN, CHECK_OK, NULL, "smtpd_etrn_restrictions %s%s",
+			value[0] != '\0' ? "= " : "is empty: everybody may ask", value);
 	}
-	postfix_mend_reload(check, postfix);
 }
 
 void postfix_judge_flush(struct check *check, const struct postfix *postfix)

@@ -435,6 +435,10 @@ def test_names_in_the_chroot(lab):
 
 
 def test_other_ways_to_flush(lab):
+    found = Staged(lab, "inet_interfaces = 192.0.2.20, [2001:db8::20]\n").check()
+    assert found.severity("etrn") == "warning"
+    assert "mta = 192.0.2.20:25" in found["etrn"]["mend"]
+    assert found.severity("listens") == "ok"
     ini = pathlib.Path(lab.milter.folder) / "flush.ini"
     ini.write_text('[flush]\nmethod = command\ncommand = {/usr/sbin/postqueue, -s, "%d"}\n')
     found = Staged(lab, "smtpd_etrn_restrictions = reject\n", ini=ini).check()
@@ -451,6 +455,16 @@ def test_primary_that_postfix_does_not_deliver_to(lab):
     found = staged.check()
     assert found.severity("next-hop") == "warning"
     staged.mended("next-hop", found)
+
+
+def test_a_smart_host_for_everything_but_the_domains(lab):
+    """Each domain gets its own transport, one by one."""
+    staged = Staged(lab, "relayhost = [smart.test]\nrelay_domains = example.test, second.test\n"
+                    "transport_maps = inline:{ { other.test = smtp: } }\n")
+    names = ["example.test", "second.test"]
+    found = staged.check(*names)
+    assert [one["severity"] for one in found.all("next-hop")] == ["warning", "warning"]
+    staged.mended("next-hop", found, *names)
 
 
 def paste_in_running(host, findings):
