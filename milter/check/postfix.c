@@ -12,7 +12,7 @@
 #include "io/tool.h"
 
 #define ARGUMENTS_MAX 8
-#define FIELDS	      8 /* of a line of master.cf: name type private unpriv chroot wakeup max command */
+#define FIELDS	      8 /* name type private unpriv chroot wakeup max command */
 #define OUTPUT_MAX    (4 << 20)
 
 /* ---- settings ---- */

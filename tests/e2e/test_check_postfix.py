@@ -91,10 +91,10 @@ class Staged:
         raise AssertionError(found.all(name))
 
 
-@finding(*["mta", "chroot", "listens", "relay-domains", "local-domain", "relay-recipients", "next-hop",
-           "relay-restrictions", "verify-leftover", "milter-listed", "milter-submission",
-           "milter-default-action", "milter-timeout", "exempt-networks", "fast-flush", "etrn",
-           "queue-lifetime", "proxy-interfaces"], present=False)
+@finding("mta", "chroot", "listens", "relay-domains", "local-domain", "relay-recipients",
+         "next-hop", "relay-restrictions", "verify-leftover", "milter-listed", "milter-submission",
+         "milter-default-action", "milter-timeout", "exempt-networks", "fast-flush", "etrn",
+         "queue-lifetime", "proxy-interfaces", present=False)
 def test_the_running_one_is_in_order(lab):
     found = Checker(lab.backup_host, lab.milter).check("example.test")
     for name in MTA_IDS:
@@ -457,6 +457,21 @@ def test_primary_that_postfix_does_not_deliver_to(lab):
     staged.mended("next-hop", found)
 
 
+def test_the_lines_that_come_with_the_program(lab):
+    """etc/postfix on top of Debian's files, the choices taken, too."""
+    examples = pathlib.Path(__file__).parents[2] / "etc/postfix"
+    lines = (examples / "main.cf").read_text().replace("example.org", "example.test")
+    services = re.sub(r"(?m)^relay .*\n(?:\s.*\n)*", "", DEBIAN_MASTER_CF.read_text())
+    chosen = re.sub(r"(?m)^#(?=smtpd_milters = \{|maximal|bounce)", "", lines)
+    for settings in (lines, chosen):
+        staged = Staged(lab, settings, services + (examples / "master.cf").read_text())
+        found = staged.check()
+        assert not [one for one in found.list if one["id"] in MTA_IDS
+                    and one["id"] not in ("mta", "chroot")
+                    and one["severity"] in ("warning", "error")]
+        assert found.severity("soft-bounce") == "ok"
+
+
 def test_a_smart_host_for_everything_but_the_domains(lab):
     """Each domain gets its own transport, one by one."""
     staged = Staged(lab, "relayhost = [smart.test]\nrelay_domains = example.test, second.test\n"
@@ -479,7 +494,8 @@ def paste_in_running(host, findings):
 
 
 def hand_in(host, recipient):
-    host.run(["sendmail", "-f", "someone@sender.test", recipient], input="Subject: hello\n\nhello\n")
+    host.run(["sendmail", "-f", "someone@sender.test", recipient],
+             input="Subject: hello\n\nhello\n")
 
 
 def test_a_newcomer_gets_there_by_the_advice_alone():
