@@ -45,63 +45,82 @@ static bool is_blocked(const struct talk *talk)
 
 /* What all sessions to port 25 have in common. */
 struct outbound {
-	size_t hosts;	   /* that were asked, different ones */
-	size_t answered;   /* sessions */
-	bool alike;	   /* of those that failed: all in the same way */
-	const char *first; /* host that was asked */
-	enum health_reason reason;
-	const char *reached; /* one that answered */
+	const struct talk *reached; /* one that answered */
+	const struct talk *first;   /* that didn't */
+	size_t failed;
+	bool several; /* of those that failed, two share neither host nor domain */
+	bool unlike;  /* of one address family, they failed in different ways */
+	enum health_reason reason[IP_V6 + 1];
 };
 
-/* The addresses of one host share its fate: they count once. */
+/* Addresses of a host, and hosts of a domain, may share a fate of their own. */
+static bool are_strangers(const struct talk *a, const struct talk *b)
+{
+	if (a == b || (a->hosts[0][0] != '\0' && strcmp(a->hosts[0], b->hosts[0]) == 0))
+		return false;
+	for (size_t i = 0; i < a->canary_count; i++)
+		for (size_t j = 0; j < b->canary_count; j++)
+			if (a->canaries[i].domain == b->canaries[j].domain)
+				return false;
+	return true;
+}
+
 static void outbound_count(struct outbound *outbound, const struct talk *talk)
 {
-	if (talk->address.port != SMTP_PORT || talk->is_us || talk->reason == HEALTH_NO_ROUTE)
+	enum health_reason *reason = &outbound->reason[talk->address.ip.family];
+
+	if (talk->address.port != SMTP_PORT || talk->is_us || talk->reason == HEALTH_NO_ROUTE ||
+	    talk->reason == HEALTH_OWN_FAULT)
 		return;
-	if (!is_blocked(talk)) {
-		outbound->answered++;
-		outbound->reached = talk->label;
+	if (talk->connected) {
+		outbound->reached = talk;
 		return;
 	}
-	if (outbound->hosts == 0 || talk->hosts[0][0] == '\0' ||
-	    strcmp(outbound->first, talk->hosts[0]) != 0)
-		outbound->hosts++;
-	if (outbound->first == NULL) {
-		outbound->first = talk->hosts[0];
-		outbound->reason = talk->reason;
-		outbound->alike = true;
-	}
-	outbound->alike = outbound->alike && outbound->reason == talk->reason;
+	if (outbound->first == NULL)
+		outbound->first = talk;
+	if (are_strangers(outbound->first, talk))
+		outbound->several = true;
+	if (!is_blocked(talk) || (*reason != HEALTH_OK && *reason != talk->reason))
+		outbound->unlike = true;
+	*reason = talk->reason;
+	outbound->failed++;
+}
+
+static void outbound_say(struct check *check, const struct outbound *outbound)
+{
+	check_add(check->findings, &outbound_rule, CHECK_ERROR, NULL,
+		  "nobody answers at port 25, at none of %zu addresses, and all fail in the same "
+		  "way: %s",
+		  outbound->failed, health_reason_name(outbound->first->reason));
+	check_mend(check->findings,
+		   "# look first whether a firewall of this host does it (nft list ruleset), then "
+		   "ask its provider to open TCP port 25 outwards: many do so only on request. "
+		   "This tells when it is open:");
+	check_mend(check->findings, "backupmxctl check");
 }
 
 static void outbound_judge(struct check *check, const struct talks *talks)
 {
-	struct outbound outbound = { .hosts = 0 };
+	struct outbound outbound = { .failed = 0 };
 
 	for (size_t i = 0; i < talks->count; i++)
 		outbound_count(&outbound, &talks->items[i]);
 	for (size_t i = 0; i < talks->reference_count; i++)
 		outbound_count(&outbound, &talks->references[i]);
-	if (outbound.answered > 0) {
+	if (outbound.reached != NULL)
 		check_add(check->findings, &outbound_rule, CHECK_OK, NULL,
-			  "a connection to %s stands", outbound.reached);
-	} else if (outbound.hosts == 0) {
+			  "a connection to %s stands", outbound.reached->label);
+	else if (outbound.failed == 0)
 		check_unseen(check->findings, &outbound_rule, NULL,
 			     "there is nobody to be asked at port 25");
-	} else if (outbound.hosts == 1 || !outbound.alike) {
+	else if (outbound.several && !outbound.unlike)
+		outbound_say(check, &outbound);
+	else
 		check_unseen(check->findings, &outbound_rule, NULL,
-			     "nobody answers at port 25, but too few were asked to tell a blocked "
-			     "port from primaries that are down; with a reference in section "
-			     "[probe] it could be told");
-	} else {
-		check_add(check->findings, &outbound_rule, CHECK_ERROR, NULL,
-			  "no host answers at port 25, none of %zu, and all in the same way: %s",
-			  outbound.hosts, health_reason_name(outbound.reason));
-		check_mend(check->findings,
-			   "# ask the provider of this host to open TCP port 25 outwards; many do "
-			   "so only on request. This tells when it is open:");
-		check_mend(check->findings, "backupmxctl check");
-	}
+			     "nobody answers at port 25, %s; with a reference in section [probe] a "
+			     "blocked port could be told from primaries that are down",
+			     outbound.several ? "but they fail in different ways"
+					      : "but only primaries of one domain were asked");
 }
 
 /* ---- each endpoint ---- */

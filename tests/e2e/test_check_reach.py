@@ -19,6 +19,15 @@ FAULTY = "192.0.2.12"   # an address of the primary's host; mx1.pair.test
 FIRST_PORT = 2501
 SECOND = "mx1.second.test"
 UNKNOWN = "550 5.1.1 <{rcpt}>: User unknown"
+EACH_FAMILY_IN_ITS_WAY = """
+table inet blocked {
+  chain input {
+    type filter hook input priority 0;
+    meta nfproto ipv4 tcp dport 25 drop
+    meta nfproto ipv6 tcp dport 25 reject with tcp reset
+  }
+}
+"""
 LATER = "450 4.2.0 <{rcpt}>: Greylisted, try again in 5 minutes"
 
 
@@ -242,11 +251,15 @@ def test_port_25_is_blocked(lab, ini, checker):
     with outage.packets_dropped(lab.primary_host):
         with outage.packets_dropped(lab.foreign_host):
             blocked = checker.check(*names, "-c", ini({}, probe=reference))
-        two = checker.check(*names, "-c", ini({}))
         told = checker.check(*names, "-c", ini({}, probe=reference))
+    lab.primary_host.nft(EACH_FAMILY_IN_ITS_WAY)
+    two = checker.check(*names, "-c", ini({}))
+    lab.primary_host.nft("delete table inet blocked\n")
     for found in (blocked, two):
         assert found.severity("outbound-25") == "error", found["outbound-25"]
-        assert "the same way: timeout" in found["outbound-25"]["observed"]
+        assert "none of" in found["outbound-25"]["observed"]
+    assert "at none of 3 addresses, and all fail in the same way: timeout" in two["outbound-25"][
+        "observed"]
     assert {found["subject"] for found in blocked.all("primary-connect")} == {
         *EXAMPLE, f"{SECOND} [192.0.2.11]:25"}
     assert told.severity("outbound-25") == "ok"
@@ -259,9 +272,13 @@ def test_one_dead_primary_is_no_blocked_port(lab, ini, checker):
     with outage.packets_dropped(lab.primary_host, ["192.0.2.11", "192.0.2.12"]):
         found = checker.check("second.test", "pair.test", "-c", ini({}))
         alone = checker.check("second.test", "-c", ini({}))
+        both = checker.check("second.test", "-c", ini(
+            {"second.test": 'primary = {"192.0.2.11", "192.0.2.12"}'}))
+        fallen = checker.check("null.test", "-c", ini({}, probe="reference = {192.0.2.11:25}"))
     assert found.severity("outbound-25") == "ok"
     assert found.severity("primary-connect", f"{SECOND} [192.0.2.11]:25") == "error"
     assert found.severity("primary-connect", "mxa.pair.test [192.0.2.12]:25") == "warning"
     assert found.severity("primary-connect", "mxb.pair.test [192.0.2.13]:25") == "ok"
-    assert alone["outbound-25"]["unseen"]
+    for few in (alone, both, fallen):
+        assert few["outbound-25"]["unseen"], few["outbound-25"]
     assert alone["primary-trust"]["unseen"]
