@@ -163,32 +163,32 @@ static const struct ctl_command commands[] = {
 	  "  backupmxctl-check(7). The exit code is 1 when there is an error among them.\n"
 	  "  With --server it looks at another host's work as a backup of the domains, from\n"
 	  "  here: it is asked, in one session, for an invented recipient of each and for\n"
-	  "  the one of --to, and gets no mail. Run that while the primary is up, and from a\n"
-	  "  host that the other one doesn't trust.\n",
+	  "  the one of --to, and gets no mail. Run that while the primary is up, and from\n"
+	  "  a host that the other one doesn't trust.\n",
 	  "check\ncheck example.org --problems\n"
-	  "check example.org --server backup.example.net --to someone@example.org\n",
+	  "check example.org --server mx2.example.net --to jane@example.org\n",
 	  check_options, 0, 1000, NULL },
 	{ "plan",
 	  "DOMAIN [--backup NAME[=ADDR,...]]... [--primary NAME] [--ttl DURATION] [--format "
 	  "FORMAT]",
 	  "the DNS records that make this host the domain's backup MX, and why", ctl_plan,
-	  "  Says what is there, to add, to change and to remove: as lines of the zone file,\n"
-	  "  as input for nsupdate, which does nothing when the zone has changed meanwhile,\n"
-	  "  and as a table for a web form. Records that work are left alone. It works\n"
-	  "  before the daemon is installed and without root; nothing is changed. See\n"
+	  "  Says what is there, to add, to change and to remove: as lines of the zone\n"
+	  "  file, as input for nsupdate, which does nothing when the zone has changed\n"
+	  "  meanwhile, and as a table for a web form. Records that work are left alone. It\n"
+	  "  works before the daemon is installed and without root; nothing is changed. See\n"
 	  "  backupmxctl-plan(7). The exit code is 1 when there can't be a plan.\n",
 	  "plan example.org\nplan example.org --format nsupdate | nsupdate -k Kupdate.key\n"
-	  "plan example.org --backup mx2.example.net --backup mx3.example.com=192.0.2.7\n",
+	  "plan example.org --backup mx2.example.net --backup mx3.example.com\n",
 	  plan_options, 1, 1, NULL },
 	{ "drill",
 	  "DOMAIN --to ADDR [--hold] [--wait DURATION] [--mail-log FILE] [--mta-config PATH]",
 	  "the fire drill: one marked mail goes as in an outage, step by step", ctl_drill,
-	  "  The mail is sent to the own MTA, and for it alone the domain counts as down; all\n"
-	  "  other mail gets the real state, and neither DNS nor the primary is touched. Is it\n"
-	  "  accepted, tagged, does it leave the queue, is it delivered? With --hold it is\n"
-	  "  seen waiting in the queue, too. A step that fails says what to do. However a\n"
-	  "  drill ends, nothing is left behind. backupmxctl-drill(7) has more, and a timer\n"
-	  "  for a monthly one. The exit code is 0 when no step failed.\n"
+	  "  The mail is sent to the own MTA, and for it alone the domain counts as down;\n"
+	  "  all other mail gets the real state, and neither DNS nor the primary is\n"
+	  "  touched. Is it accepted, tagged, does it leave the queue, is it delivered?\n"
+	  "  With --hold it is seen waiting in the queue, too. A step that fails says what\n"
+	  "  to do. However a drill ends, nothing is left behind. backupmxctl-drill(7) has\n"
+	  "  more, and a timer for a monthly one. The exit code is 0 when no step failed.\n"
 	  "  Needs root or the daemon's own user; --hold needs root.\n",
 	  "drill example.org --to someone@example.org --hold\n", drill_options, 1, 1, NULL },
 	{ "recipients", "list|show|import|export|forget ...",
