@@ -250,27 +250,25 @@ def test_wrong_usage(ready):
 
 # ---- it is stopped
 
-def stopped_while_held(lab, number):
-    with held_up(lab, "postsuper") as (path, reached, let_go):
+# Before postcat the message is held; while postsuper runs, it is being released.
+@pytest.mark.parametrize("number,program", [(signal.SIGINT, "postcat"), (signal.SIGHUP, "postcat"),
+                                            (signal.SIGTERM, "postsuper")])
+def test_stopped_while_held(ready, number, program):
+    lab, mark, before = ready, ready.milter.mark(), len(deliveries(ready))
+    with outage.unreachable(lab.primary_host), held_up(lab, program) as (path, reached, let_go):
         process = start(lab, "--hold", path=path)
         reached()
+        assert [entry["queue_name"] for entry in lab.backup.queue()] == ["hold"]
         process.send_signal(number)
         let_go()
         out, _ = process.communicate(timeout=60)
-    return process, out
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_stopped_while_held(ready, number):
-    lab, mark, before = ready, ready.milter.mark(), len(deliveries(ready))
-    with outage.unreachable(lab.primary_host):
-        process, out = stopped_while_held(lab, number)
         assert process.returncode == 1 and f"interrupted by {number.name}" in out
         assert re.search(r"note: message \w+ was\s+removed from the queue", out)
         assert not lab.backup.queue()
     until_up(lab)
     nothing_left(lab, mark)
-    assert len(deliveries(lab)) == before
+    # what Postfix is about to deliver when it is removed may arrive all the same
+    assert program == "postsuper" or len(deliveries(lab)) == before
 
 
 def test_stopped_while_waiting(ready):
@@ -308,12 +306,17 @@ def test_stopped_in_the_dialogue(ready, restrictions):
     lab.backup.reconfigure(**{restrictions: "sleep 2"})
     try:
         mark, before = lab.milter.mark(), len(deliveries(lab))
+        logged = len(lab.backup.log_text())
         process = start(lab, "--hold")
         lab.milter.wait_for_log("drill: .*state=begun", 10, mark)
         if "data" in restrictions:
             lab.milter.wait_for_log("action=accept .* drill=yes", 10, mark)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
+        # the MTA has made up its mind, too
+        eventually(lambda: (lab.backup.log_text()[logged:].count("connect from localhost")
+                            == 2 * lab.backup.log_text()[logged:].count("disconnect from localhost")
+                            > 0), 10)
     finally:
         lab.backup.reconfigure(**{restrictions: ""})
     assert process.returncode == 1 and "interrupted by SIGINT" in out
