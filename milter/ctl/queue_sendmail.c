@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@
 #define ARGUMENTS_MAX 8
 #define CONFIG	      "/etc/mail/sendmail.cf"
 #define FOLDER	      "/var/spool/mqueue"
-#define LOCK_TRIES    20
+#define LOCK_TRIES    120 /* half a minute: an attempt to deliver ends by then, mostly */
 #define LOCK_MS	      250
 #define QUARANTINE    "QUARANTINE: "
 #define ID_CHARACTERS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -205,16 +206,15 @@ static char *read_folder(const struct queue *queue)
 	return folder != NULL ? folder : memory_string(FOLDER);
 }
 
-/* Sendmail works on a message only under this lock. False: somebody does. */
+/* Sendmail works on a message only under this lock. False: it still does. */
 static bool lock(int fd)
 {
 	static const struct timespec pause = { .tv_nsec = LOCK_MS * 1000000L };
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (fcntl(fd, F_SETLK, &whole) == 0)
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return true;
-		if (errno != EAGAIN && errno != EACCES)
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return false;
 		nanosleep(&pause, NULL);
 	}
