@@ -71,13 +71,13 @@ def test_outbound_mail_of_a_client_that_is_not_exempt(lab):
 
 
 def test_the_mtas_own_mailboxes(lab):
-    lab.backup.reconfigure(mydestination="pair.test", local_recipient_maps="")
+    lab.backup.own_mailboxes("pair.test")
     try:
         assert lab.ask("root@pair.test").code == 250
         assert "pair.test" not in learned(lab)
         assert not lab.milter.log_lines(r"candidate: domain=pair\.test")
     finally:
-        lab.backup.reconfigure(mydestination="")
+        lab.backup.own_mailboxes("")
 
 
 def test_next_hop_of_the_transport_map_is_no_primary(lab):

@@ -30,8 +30,7 @@ def restore_table(lab):
 
 def prepared(lab):
     # Its own retries into the half-alive primary are not ours to stop, and not what is tested here.
-    lab.backup.reconfigure(minimal_backoff_time="1h", maximal_backoff_time="2h",
-                           queue_run_delay="1h")
+    lab.backup.retry_seldom()
     until_up(lab)
     lab.learn(*KNOWN)
 

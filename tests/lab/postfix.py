@@ -229,6 +229,15 @@ class BackupPostfix(Postfix):
             **settings,
         })
 
+    def retry_seldom(self):
+        """No try of its own to deliver again while a test runs."""
+        self.reconfigure(minimal_backoff_time="1h", maximal_backoff_time="2h",
+                         queue_run_delay="1h")
+
+    def own_mailboxes(self, domain):
+        """The domain's mailboxes are on this host, whichever are asked for; "": none is."""
+        self.reconfigure(mydestination=domain, local_recipient_maps="")
+
     def offer_authentication(self, user, password):
         """Cyrus SASL with a password file: AUTH PLAIN for one user."""
         folder = self.host.scratch / "sasl"
