@@ -62,10 +62,6 @@ enum drill_result drill_delivered(struct drill *drill, struct drill_words *words
 /* Asks the daemon anew how it goes: drill->told. False: it doesn't answer; `told` is empty then. */
 bool drill_ask(struct drill *drill);
 
-/* Calls remove() of the queue for each held message that bears the mark; returns how many are gone.
- * For root. */
-unsigned drill_sweep(struct drill *drill);
-
 /* DRILL_FAIL, after "interrupted by SIGINT". */
 enum drill_result drill_interrupted(struct drill_words *words);
 

@@ -41,8 +41,8 @@ struct queue_kind {
 	 * `why` says why. For root. */
 	bool (*release)(struct queue *queue, const char *id, char *why, size_t size);
 	bool (*remove)(struct queue *queue, const char *id, char *why, size_t size);
-	/* Held messages of the null sender. */
-	void (*each_held)(struct queue *queue, queue_taker take, void *arg);
+	/* Held messages of the null sender. False: the queue can't be looked at. */
+	bool (*each_held)(struct queue *queue, queue_taker take, void *arg);
 	/* Where the MTA says that it logs; free() it. NULL: it doesn't. */
 	char *(*mail_log)(struct queue *queue);
 	/* The command line by which a human removes the message. */

@@ -153,23 +153,32 @@ static void sweep_one(void *arg, const char *id, const char *reason)
 	free(header);
 }
 
-unsigned drill_sweep(struct drill *drill)
+/* Removes each held message that bears the mark; *removed says how many. False: the queue can't be
+ * looked at, or we are not root. */
+static bool sweep(struct drill *drill, unsigned *removed)
 {
 	struct sweep sweep = { .drill = drill };
+	bool done = drill->has_queue && geteuid() == 0 &&
+		    drill->queue.kind->each_held(&drill->queue, sweep_one, &sweep);
 
-	if (drill->has_queue && geteuid() == 0)
-		drill->queue.kind->each_held(&drill->queue, sweep_one, &sweep);
-	return sweep.removed;
+	*removed = sweep.removed;
+	return done;
 }
 
 /* Held messages of drills that were killed: nobody else's drill runs, or they were its. */
-static void sweep_before(struct run *run)
+static int sweep_before(struct run *run)
 {
-	unsigned removed = drill_sweep(&run->drill);
+	unsigned removed;
+	bool done = sweep(&run->drill, &removed);
 
 	if (removed > 0)
 		note(run, "%u held message%s of a drill that was killed %s removed from the queue",
 		     removed, removed > 1 ? "s" : "", removed > 1 ? "were" : "was");
+	if (run->drill.hold && !done)
+		return ctl_fail(run->ctl, CTL_EXIT_NO,
+				"--hold: the MTA's queue can't be looked at, so nothing was sent; "
+				"--mta-config PATH says where the MTA has its configuration");
+	return CTL_EXIT_OK;
 }
 
 /* ---- one drill at a time ---- */
@@ -366,6 +375,7 @@ static void end_token(struct run *run)
 static void remove_message(struct run *run)
 {
 	struct drill *drill = &run->drill;
+	unsigned removed;
 	char why[256];
 	char command[128];
 
@@ -373,10 +383,10 @@ static void remove_message(struct run *run)
 		text_copy(drill->queue_id, sizeof(drill->queue_id),
 			  ctl_string(drill->told, "queue_id"));
 	if (!drill->has_queue || drill->queue_id[0] == '\0') {
-		note(run, drill_sweep(drill) > 0
-				  ? "its held message was removed"
-				  : "its message may still be in the MTA's queue, as "
-				    "any other mail");
+		sweep(drill, &removed);
+		note(run, removed > 0 ? "its held message was removed"
+				      : "its message may still be in the MTA's queue, as any "
+					"other mail");
 		return;
 	}
 	drill->queue.kind->say_remove(drill->queue_id, command, sizeof(command));
@@ -385,10 +395,11 @@ static void remove_message(struct run *run)
 		note(run, "message %s was removed from the queue", drill->queue_id);
 	else if (drill->queue.kind->look(&drill->queue, drill->queue_id, why, sizeof(why)) !=
 		 QUEUE_GONE)
-		note(run,
-		     "message %s stays in the queue, and is delivered like any other; to remove "
-		     "it, as root: %s",
-		     drill->queue_id, command);
+		note(run, "message %s stays in the queue, %s; to remove it, as root: %s",
+		     drill->queue_id,
+		     ctl_flag(drill->told, "held") ? "held or about to be delivered"
+						   : "and is delivered like any other",
+		     command);
 }
 
 /* From the moment that there is a token, every way out leads through here. */
@@ -426,10 +437,11 @@ static int drill_domain(struct run *run, const char *domain)
 	interrupt_catch();
 	code = take_turn(run);
 	if (code == CTL_EXIT_OK)
+		code = sweep_before(run);
+	if (code == CTL_EXIT_OK)
 		code = ask_for_token(run, domain);
 	if (code != CTL_EXIT_OK)
 		return code;
-	sweep_before(run);
 	open_log(run);
 	run_steps(run);
 	return finish(run);

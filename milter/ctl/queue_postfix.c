@@ -123,15 +123,15 @@ static void delay(struct queue *queue, const char *id, char *why, size_t size)
 	tool_result_fini(&result);
 }
 
-static void each_held(struct queue *queue, queue_taker take, void *arg)
+static bool each_held(struct queue *queue, queue_taker take, void *arg)
 {
 	static const char *const arguments[] = { "postqueue", "-j", NULL };
 	struct tool_result result;
 	unsigned seen = 0;
 	json_t *entry;
 	char *rest;
+	bool told = run(queue, arguments, LISTING_MAX, &result);
 
-	run(queue, arguments, LISTING_MAX, &result);
 	rest = result.output;
 	while (seen < HELD_MAX && (entry = next_entry(&rest)) != NULL) {
 		const char *id = json_string_value(json_object_get(entry, "queue_id"));
@@ -144,6 +144,7 @@ static void each_held(struct queue *queue, queue_taker take, void *arg)
 		json_decref(entry);
 	}
 	tool_result_fini(&result);
+	return told;
 }
 
 /* ---- one message ---- */

@@ -147,14 +147,16 @@ static void take_held(const char *listing, queue_taker take, void *arg)
 	}
 }
 
-static void each_held(struct queue *queue, queue_taker take, void *arg)
+static bool each_held(struct queue *queue, queue_taker take, void *arg)
 {
 	static const char *const arguments[] = { "-bp", "-qQ", NULL };
 	struct tool_result result;
+	bool told = run(queue, arguments, &result);
 
-	if (run(queue, arguments, &result))
+	if (told)
 		take_held(result.output, take, arg);
 	tool_result_fini(&result);
+	return told;
 }
 
 /* ---- one message ---- */

@@ -179,7 +179,10 @@ def test_without_root(ready):
     code, parsed = drill(ready, "--hold", user=USER)
     assert code == 1 and "--hold needs root" in parsed["error"]
     # nor is what can't be seen made up
-    code, parsed = drill(ready, "--mail-log", "/nonexistent/mail.log")
+    code, parsed = drill(ready, "--hold", "--mta-config", "/nonexistent")
+    assert code == 1 and "nothing was sent; --mta-config" in parsed["error"]
+    assert not ready.backup.queue()
+    code, parsed = drill(ready, "--mail-log", "/nonexistent/mail.log", "--mta-config", "/etc/postfix")
     assert code == 0 and steps_of(parsed)["delivered"]["result"] == "SKIP"
     assert "--mail-log" in steps_of(parsed)["delivered"]["advice"]
 
