@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -130,21 +131,27 @@ static void stream_close(struct stream *stream)
 
 /* ---- the start ---- */
 
-/* A file that holds `input`, to be read from its start; it has no name. -1: errno. */
+/* A file in memory that holds `input`, to be read from its start: a disk or a /tmp that can't be
+ * written is no reason to fail. -1: errno. */
 static int input_open(const char *input)
 {
-	FILE *file = tmpfile();
-	int fd;
+	size_t left = strlen(input);
+	int fd = memfd_create("backupmxctl", MFD_CLOEXEC);
 
-	if (file == NULL)
-		return -1;
-	fd = fputs(input, file) < 0 || fflush(file) != 0 ? -1
-							 : fcntl(fileno(file), F_DUPFD_CLOEXEC, 3);
+	while (fd >= 0 && left > 0) {
+		ssize_t written = write(fd, input, left);
+
+		if (written <= 0) {
+			close(fd);
+			return -1;
+		}
+		input += written;
+		left -= (size_t)written;
+	}
 	if (fd >= 0 && lseek(fd, 0, SEEK_SET) != 0) {
 		close(fd);
-		fd = -1;
+		return -1;
 	}
-	fclose(file);
 	return fd;
 }
 
