@@ -95,6 +95,9 @@ const struct check_rule *check_rule_find(const char *id);
 struct check *check_new(const struct check_options *options, const json_t *status);
 void check_free(struct check *check);
 
+/* The configuration's file, which need not be there. */
+const char *check_config_path(const struct check *check);
+
 /* Adds a domain (any case, A-labels, each once); false when that is no domain name. */
 bool check_domain_add(struct check *check, const char *name);
 /* Adds those of the configuration, of the daemon and of the MTA. */

@@ -21,12 +21,16 @@ static struct config *defaults(void)
 	return config;
 }
 
+const char *check_config_path(const struct check *check)
+{
+	return check->options.config_path != NULL ? check->options.config_path
+						  : CONFIG_DEFAULT_PATH;
+}
+
 static void config_read(struct check *check)
 {
-	const char *path = check->options.config_path;
+	const char *path = check_config_path(check);
 
-	if (path == NULL)
-		path = CONFIG_DEFAULT_PATH;
 	check->config_found =
 		check->options.config_path != NULL || access(path, F_OK) == 0 || errno != ENOENT;
 	if (check->config_found)

@@ -109,9 +109,7 @@ static void mend_networks(struct check *check, const struct mta_networks *missin
 		add_item(&text, &exempt->items[i]);
 	for (size_t i = 0; i < missing->count; i++)
 		add_item(&text, &missing->items[i]);
-	mta_mend(check, "# in %s, section [milter]:",
-		 check->options.config_path != NULL ? check->options.config_path
-						    : CONFIG_DEFAULT_PATH);
+	mta_mend(check, "# in %s, section [milter]:", check_config_path(check));
 	mta_mend(check, "exempt_clients = {%s}", line);
 	mta_mend(check, "backupmxctl reload");
 }
@@ -208,9 +206,8 @@ void mta_judge_my_addresses(struct check *check, const struct mta_foreign_addres
 	mta_add(check, MTA_RULE_PROXY_INTERFACES, CHECK_WARNING, shown,
 		"%s has this address, no interface has it, and my_addresses doesn't name it",
 		address->host);
-	mta_mend(check, "# in %s, section [milter], beside what is there:",
-		 check->options.config_path != NULL ? check->options.config_path
-						    : CONFIG_DEFAULT_PATH);
+	mta_mend(check,
+		 "# in %s, section [milter], beside what is there:", check_config_path(check));
 	mta_mend(check,
 		 address->ip.family == IP_V6 ? "my_addresses = {\"%s\"}" : "my_addresses = {%s}",
 		 shown);

@@ -262,8 +262,7 @@ static void judge_transport(struct check *check, const struct check_domain *doma
 		mta_add(check, MTA_RULE_NEXT_HOP, CHECK_NOTE, domain->name,
 			"transport_maps says %s, the milter watches its MX hosts", transport);
 		mta_mend(check, "# when that is another host than the better MX, name it: in %s",
-			 check->options.config_path != NULL ? check->options.config_path
-							    : CONFIG_DEFAULT_PATH);
+			 check_config_path(check));
 		mta_mend(check, "[domain \"%s\"]", domain->name);
 		mta_mend(check, "primary = {\"%s\"}", hop + 1);
 	}

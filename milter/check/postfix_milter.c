@@ -97,9 +97,7 @@ static void judge_reachable(struct check *check, const struct postfix *postfix,
 				  postfix_value(postfix, NULL, "mail_owner"), why, sizeof(why))) {
 		mta_add(check, MTA_RULE_MILTER_LISTED, CHECK_ERROR, subject_of(service),
 			"smtpd_milters has %s, but Postfix can't use it: %s", entry->socket, why);
-		mta_mend(check, "# in %s, section [milter]:",
-			 check->options.config_path != NULL ? check->options.config_path
-							    : CONFIG_DEFAULT_PATH);
+		mta_mend(check, "# in %s, section [milter]:", check_config_path(check));
 		mta_mend(check, "socket_mode = 0660");
 		mta_mend(check, "socket_group = %s", postfix_value(postfix, NULL, "mail_owner"));
 		mta_mend(check, "systemctl restart backupmx-milter");

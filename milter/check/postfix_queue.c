@@ -111,9 +111,7 @@ static void mend_mta(struct check *check, const struct postfix *postfix)
 	bool found = false;
 	char shown[IP_TEXT_MAX];
 
-	mta_mend(check, "# in %s, section [flush]:",
-		 check->options.config_path != NULL ? check->options.config_path
-						    : CONFIG_DEFAULT_PATH);
+	mta_mend(check, "# in %s, section [flush]:", check_config_path(check));
 	postfix_list_split(postfix_value(postfix, NULL, "inet_interfaces"), &list);
 	for (size_t i = 0; i < list.count && !found; i++) {
 		found = postfix_address_parse(list.items[i], &ip);

@@ -34,12 +34,6 @@ static const struct check_rule reference_rule = {
 	"the report.",
 };
 
-static const char *config_path(const struct check *check)
-{
-	return check->options.config_path != NULL ? check->options.config_path
-						  : CONFIG_DEFAULT_PATH;
-}
-
 static void config_judge(struct check *check)
 {
 	const struct config_errors *errors = &check->config_errors;
@@ -51,12 +45,12 @@ static void config_judge(struct check *check)
 	}
 	if (errors->count == 0) {
 		check_add(check->findings, &config_rule, CHECK_OK, NULL, "%s has no errors",
-			  config_path(check));
+			  check_config_path(check));
 		return;
 	}
 	for (size_t i = 0; i < errors->count; i++)
 		check_add(check->findings, &config_rule, CHECK_ERROR, NULL, "%s", errors->lines[i]);
-	check_mend(check->findings, "backupmx-milter -t -c %s", config_path(check));
+	check_mend(check->findings, "backupmx-milter -t -c %s", check_config_path(check));
 	check_mend(check->findings, "# what follows looks at the defaults instead");
 }
 
@@ -72,7 +66,8 @@ static void daemon_judge(struct check *check)
 	check_add(check->findings, &daemon_rule, CHECK_ERROR, NULL, "%s",
 		  check->options.daemon_problem);
 	check_mend(check->findings, "systemctl enable --now backupmx-milter");
-	check_mend(check->findings, "# or by hand: backupmx-milter -c %s", config_path(check));
+	check_mend(check->findings, "# or by hand: backupmx-milter -c %s",
+		   check_config_path(check));
 }
 
 static void mode_judge(struct check *check)
@@ -86,7 +81,7 @@ static void mode_judge(struct check *check)
 		return;
 	}
 	check_add(check->findings, &mode_rule, CHECK_WARNING, NULL, "mode = shadow");
-	check_mend(check->findings, "# in %s, section [milter]:", config_path(check));
+	check_mend(check->findings, "# in %s, section [milter]:", check_config_path(check));
 	check_mend(check->findings, "mode = enforce");
 	check_mend(check->findings, "backupmxctl reload");
 }
@@ -104,7 +99,7 @@ static void reference_judge(struct check *check)
 	check_mend(check->findings,
 		   "# in %s, section [probe]: a host that is always reachable and "
 		   "isn't the primary, as your provider's mail relay",
-		   config_path(check));
+		   check_config_path(check));
 	check_mend(check->findings, "reference = {mail.provider.example:25}");
 }
 
