@@ -109,8 +109,14 @@ void check_domains_gather(struct check *check);
 /* The name by which we are in MX records; see identity_name(). */
 const char *check_host_name(const struct check *check);
 
+/* What is said in EHLO to who is probed by these settings. */
+const char *check_helo_name(const struct check *check, const struct config_probe *probe);
+
 /* The addresses of a host as DNS gives them, all families; from the cache after
  * check_domains_gather(). Returns how many; at most MXSET_ADDRESSES_MAX. */
 size_t check_host_addresses(struct check *check, const char *host, struct ip *addresses);
+/* The same of a host of the configuration, which may be an address, or "localhost". */
+size_t check_configured_addresses(struct check *check, const struct config_endpoint *endpoint,
+				  struct ip *addresses);
 
 #endif

@@ -103,3 +103,8 @@ const char *check_host_name(const struct check *check)
 {
 	return identity_name(&check->identity);
 }
+
+const char *check_helo_name(const struct check *check, const struct config_probe *probe)
+{
+	return probe->helo_name[0] != '\0' ? probe->helo_name : check->identity.host_name;
+}

@@ -81,6 +81,17 @@ size_t check_host_addresses(struct check *check, const char *host, struct ip *ad
 	return addresses_add(v6, DNS_TYPE_AAAA, addresses, count);
 }
 
+size_t check_configured_addresses(struct check *check, const struct config_endpoint *endpoint,
+				  struct ip *addresses)
+{
+	addresses[0] = endpoint->ip;
+	if (endpoint->ip.family != IP_NONE)
+		return 1;
+	if (strcmp(endpoint->host, "localhost") == 0) /* which DNS need not know */
+		return ip_parse("127.0.0.1", &addresses[0]) ? 1 : 0;
+	return check_host_addresses(check, endpoint->host, addresses);
+}
+
 static enum mx_standing standing_of(const struct resolved *mx)
 {
 	switch (mx->status) {
@@ -156,11 +167,9 @@ static void endpoints_configured(struct check *check, struct check_domain *domai
 	for (size_t i = 0; i < primary->count; i++) {
 		const struct config_endpoint *item = &primary->items[i];
 		int64_t port = item->port != 0 ? item->port : domain->config->probe.port;
-		struct ip addresses[MXSET_ADDRESSES_MAX] = { item->ip };
-		size_t count = 1;
+		struct ip addresses[MXSET_ADDRESSES_MAX];
+		size_t count = check_configured_addresses(check, item, addresses);
 
-		if (item->ip.family == IP_NONE)
-			count = check_host_addresses(check, item->host, addresses);
 		for (size_t j = 0; j < count; j++)
 			endpoint_add(domain, item->host, &addresses[j], port);
 	}

@@ -80,24 +80,19 @@ static void helo_judge(struct check *check, const char *name)
 	check_mend(check->findings, "# else mend the address record of %s", name);
 }
 
-/* What we say in EHLO to the primary of a domain. */
-static const char *helo_of(const struct check *check, const struct config_probe *probe)
-{
-	return probe->helo_name[0] != '\0' ? probe->helo_name : check->identity.host_name;
-}
-
 /* Each name once: it is the same for all domains but those with a setting of their own. */
 static void names_judge(struct check *check)
 {
-	const char *first = helo_of(check, &check->config->probe);
+	const char *first = check_helo_name(check, &check->config->probe);
 
 	helo_judge(check, first);
 	for (size_t i = 0; i < check->domain_count; i++) {
-		const char *name = helo_of(check, &check->domains[i].config->probe);
+		const char *name = check_helo_name(check, &check->domains[i].config->probe);
 		bool before = strcmp(name, first) == 0;
 
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(name, helo_of(check, &check->domains[j].config->probe)) == 0)
+			if (strcmp(name,
+				   check_helo_name(check, &check->domains[j].config->probe)) == 0)
 				before = true;
 		if (!before)
 			helo_judge(check, name);
@@ -119,7 +114,7 @@ static bool leads_to(struct check *check, const char *name, const struct ip *ip)
 
 static void mend_ptr(struct check *check, const struct ip *ip)
 {
-	const char *helo = helo_of(check, &check->config->probe);
+	const char *helo = check_helo_name(check, &check->config->probe);
 	char reverse[IP_REVERSE_MAX];
 
 	ip_format_reverse(ip, reverse, sizeof(reverse));
@@ -135,7 +130,7 @@ static void mend_ptr(struct check *check, const struct ip *ip)
 static void names_of_address_judge(struct check *check, const struct ip *ip, const char *subject,
 				   const struct resolved *ptr)
 {
-	const char *helo = helo_of(check, &check->config->probe);
+	const char *helo = check_helo_name(check, &check->config->probe);
 	const struct dns_record *record, *confirmed = NULL;
 
 	for (size_t i = 0; (record = resolved_record(ptr, DNS_TYPE_PTR, i)) != NULL; i++)

@@ -54,20 +54,13 @@ static void on_ended(void *arg, enum health_reason reason)
 	done(look);
 }
 
-static const char *helo_name(const struct check *check)
-{
-	const char *configured = check->config->probe.helo_name;
-
-	return configured[0] != '\0' ? configured : check_host_name(check);
-}
-
 /* True when somebody spoke SMTP there. */
 static bool look_at(struct check *check, struct own_mx *own, const struct ip_port *address)
 {
 	static const struct smtp_client_handlers handlers = { on_open, on_reply, on_ended };
 	struct smtp_client_settings settings = {
 		.endpoint = *address,
-		.plan = { .helo = helo_name(check),
+		.plan = { .helo = check_helo_name(check, &check->config->probe),
 			  .level = HEALTH_LEVEL_EHLO,
 			  .tls = SMTP_DIALOG_TLS_MAY },
 		.tls_host = own->host->name,
@@ -86,11 +79,9 @@ static bool look_at(struct check *check, struct own_mx *own, const struct ip_por
 static void look_at_flush_mta(struct check *check, struct own_mx *own)
 {
 	const struct config_endpoint *mta = &check->config->flush.mta;
-	struct ip addresses[MXSET_ADDRESSES_MAX] = { mta->ip };
-	size_t count = 1;
+	struct ip addresses[MXSET_ADDRESSES_MAX];
+	size_t count = check_configured_addresses(check, mta, addresses);
 
-	if (mta->ip.family == IP_NONE)
-		count = check_host_addresses(check, mta->host, addresses);
 	for (size_t i = 0; i < count; i++) {
 		struct ip_port address = { addresses[i], mta->port != 0 ? mta->port : 25 };
 

@@ -6,13 +6,6 @@
 
 #include "base/text.h"
 
-static const char *helo_name(const struct check *check)
-{
-	const char *configured = check->config->probe.helo_name;
-
-	return configured[0] != '\0' ? configured : check->identity.host_name;
-}
-
 static void finish(struct server_session *session)
 {
 	session->client = NULL;
@@ -112,7 +105,9 @@ static void run_once(struct server_session *session, enum smtp_dialog_tls tls)
 		.endpoint = session->address,
 		.source_v4 = probe->source_v4,
 		.source_v6 = probe->source_v6,
-		.plan = { .helo = helo_name(check), .level = HEALTH_LEVEL_EHLO, .tls = tls },
+		.plan = { .helo = check_helo_name(check, probe),
+			  .level = HEALTH_LEVEL_EHLO,
+			  .tls = tls },
 		.tls_host = session->host,
 		.connect_timeout_ms = probe->connect_timeout * 1000,
 		.reply_timeout_ms = probe->timeout * 1000,

@@ -281,8 +281,7 @@ static void session_start(struct session *session)
 	const struct config_probe *probe = talk->probe;
 	struct smtp_client_settings settings = {
 		.endpoint = talk->address,
-		.plan = { .helo = probe->helo_name[0] != '\0' ? probe->helo_name
-							      : check->identity.host_name,
+		.plan = { .helo = check_helo_name(check, probe),
 			  .level = talk->kind == TALK_REFERENCE ? HEALTH_LEVEL_BANNER
 								: HEALTH_LEVEL_EHLO,
 			  .tls = tls_plan(session) },

@@ -82,23 +82,11 @@ static void primaries_add(struct check *check, struct talks *talks)
 	}
 }
 
-/* The addresses of a host of the configuration; those of "localhost" need no DNS. */
-static size_t addresses_of(struct check *check, const struct config_endpoint *endpoint,
-			   struct ip addresses[MXSET_ADDRESSES_MAX])
-{
-	addresses[0] = endpoint->ip;
-	if (endpoint->ip.family != IP_NONE)
-		return 1;
-	if (strcmp(endpoint->host, "localhost") == 0)
-		return ip_parse("127.0.0.1", &addresses[0]) ? 1 : 0;
-	return check_host_addresses(check, endpoint->host, addresses);
-}
-
 static void reference_add(struct check *check, struct talks *talks,
 			  const struct config_endpoint *reference)
 {
 	struct ip addresses[MXSET_ADDRESSES_MAX];
-	size_t count = addresses_of(check, reference, addresses);
+	size_t count = check_configured_addresses(check, reference, addresses);
 
 	for (size_t i = 0; i < count; i++) {
 		struct ip_port address = { .ip = addresses[i], .port = reference->port };
@@ -128,7 +116,7 @@ static void own_add(struct check *check, struct talks *talks)
 	struct ip addresses[MXSET_ADDRESSES_MAX];
 	struct ip_port address = { .port = mta->port != 0 ? mta->port : SMTP_PORT };
 
-	if (addresses_of(check, mta, addresses) > 0)
+	if (check_configured_addresses(check, mta, addresses) > 0)
 		address.ip = addresses[0];
 	talk_init(&talks->own, mta->host, &address, &check->config->probe);
 	talks->own.kind = TALK_OWN;
