@@ -91,7 +91,8 @@ bool check_group_is_outside(const struct check_group *group);
 const struct check_rule *check_rule_find(const char *id);
 
 /* Reads the configuration and finds out who we are. `status` must outlive the check; NULL: the
- * daemon doesn't answer. NULL when the resolver or TLS can't start. */
+ * daemon doesn't answer. NULL when the resolver or TLS can't start. From then on the program
+ * ignores SIGPIPE: a peer that hangs up is a finding, and not our end. */
 struct check *check_new(const struct check_options *options, const json_t *status);
 void check_free(struct check *check);
 

@@ -3,6 +3,7 @@
 #include "check/check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ struct check *check_new(const struct check_options *options, const json_t *statu
 {
 	struct check *check = memory_alloc(sizeof(*check));
 
+	signal(SIGPIPE, SIG_IGN); /* libevent and libcurl write with plain write(2) */
 	check->options = *options;
 	check->status = status;
 	check->findings = check_findings_new();

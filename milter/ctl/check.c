@@ -180,7 +180,8 @@ static void run_groups(const struct ctl *ctl, struct check *check)
 	bool outside = check->options.server != NULL;
 	struct terminal terminal;
 
-	for (size_t i = 0; check_groups[i] != NULL; i++)
+	/* no further when nobody reads on */
+	for (size_t i = 0; check_groups[i] != NULL && ferror(stdout) == 0; i++)
 		if (check_group_is_outside(check_groups[i]) == outside)
 			run_group(ctl, check, check_groups[i]);
 	terminal_init(&terminal, stdout);
