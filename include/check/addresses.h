@@ -17,7 +17,8 @@ const struct ip *check_own_public_address(const struct check *check, size_t i);
 /* Is it a full host name? Not without a dot, nor a name that is every host's, as localhost. */
 bool check_name_is_full(const char *name);
 
-/* Adds the line of the configuration that makes an address ours, beside those that are there. */
+/* Adds the line of the configuration that makes an address ours, beside those that are there: it
+ * can be pasted in place of the one before. */
 void check_mend_my_addresses(struct check *check, const struct ip *ip);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/addresses.h"
 #include "check/groups.h"
 #include "io/netif.h"
 
@@ -206,11 +207,8 @@ void mta_judge_my_addresses(struct check *check, const struct mta_foreign_addres
 	mta_add(check, MTA_RULE_PROXY_INTERFACES, CHECK_WARNING, shown,
 		"%s has this address, no interface has it, and my_addresses doesn't name it",
 		address->host);
-	mta_mend(check,
-		 "# in %s, section [milter], beside what is there:", check_config_path(check));
-	mta_mend(check,
-		 address->ip.family == IP_V6 ? "my_addresses = {\"%s\"}" : "my_addresses = {%s}",
-		 shown);
+	mta_mend(check, "# in %s, section [milter]:", check_config_path(check));
+	check_mend_my_addresses(check, &address->ip);
 	mta_mend(check, "backupmxctl reload");
 }
 
