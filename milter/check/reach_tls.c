@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* STARTTLS of the primaries, and their certificates. */
-#include <strings.h>
-
 #include "base/text.h"
 #include "check/reach.h"
+#include "core/mta_sts.h"
 
 #define DAYS_TO_RENEW 14
 
@@ -83,7 +82,8 @@ static bool has_mta_sts(struct check *check, const struct check_domain *domain)
 	text_add_format(&text, "_mta-sts.%s", domain->name);
 	found = resolve_now(check->resolve, name, DNS_TYPE_TXT);
 	for (size_t i = 0; (record = resolved_record(found, DNS_TYPE_TXT, i)) != NULL; i++)
-		if (strncasecmp((const char *)record->data, "v=STSv1", 7) == 0)
+		if (mta_sts_txt_read((const char *)record->data, record->length) !=
+		    MTA_STS_TXT_OTHER)
 			return true;
 	return false;
 }
