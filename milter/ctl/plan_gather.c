@@ -278,34 +278,18 @@ static void take_backups(struct plan_gathered *gathered, struct check *check,
 
 /* ---- names of addresses ---- */
 
-/* "20.2.0.192.in-addr.arpa" (RFC 1035 3.5), nibbles below ip6.arpa (RFC 3596 2.5) */
-static void reverse_name(const struct ip *ip, char *buffer, size_t size)
-{
-	struct text text;
-
-	text_init(&text, buffer, size);
-	if (ip->family == IP_V4) {
-		text_add_format(&text, "%u.%u.%u.%u.in-addr.arpa", ip->bytes[3], ip->bytes[2],
-				ip->bytes[1], ip->bytes[0]);
-		return;
-	}
-	for (int i = 15; i >= 0; i--)
-		text_add_format(&text, "%x.%x.", ip->bytes[i] & 0xf, ip->bytes[i] >> 4);
-	text_add(&text, "ip6.arpa");
-}
-
 static void reverse_add(struct plan_gathered *gathered, struct resolve *resolve,
 			const struct ip *ip, const char *wanted)
 {
 	struct plan_reverse reverse = { .ip = *ip, .known = PLAN_NONE };
-	char name[128];
+	char name[IP_REVERSE_MAX];
 	const struct resolved *resolved;
 	const struct dns_record *ptr;
 
 	for (size_t i = 0; i < gathered->facts.reverse_count; i++)
 		if (ip_equal(&gathered->reverse[i].ip, ip))
 			return;
-	reverse_name(ip, name, sizeof(name));
+	ip_format_reverse(ip, name, sizeof(name));
 	resolved = resolve_now(resolve, name, DNS_TYPE_PTR);
 	if (resolved->status == DNS_FAILED)
 		reverse.known = PLAN_CANT_TELL;
