@@ -26,8 +26,8 @@ struct https_request {
 
 enum https_result {
 	HTTPS_ANSWERED,	   /* by `code`; the file is whole */
-	HTTPS_UNREACHABLE, /* no connection, or it didn't last */
-	HTTPS_DISTRUSTED,  /* TLS failed: the certificate, most likely */
+	HTTPS_UNREACHABLE, /* no connection or no TLS, or it didn't last */
+	HTTPS_DISTRUSTED,  /* its certificate isn't valid */
 	HTTPS_TOO_LONG,
 };
 

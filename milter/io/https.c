@@ -73,7 +73,6 @@ static enum https_result result_of(CURLcode code, const struct file *file)
 	case CURLE_OK:
 		return HTTPS_ANSWERED;
 	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_ISSUER_ERROR:
 	case CURLE_SSL_INVALIDCERTSTATUS:
 		return HTTPS_DISTRUSTED;
