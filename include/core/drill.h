@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/decision.h"
+#include "core/drill_marks.h"
 #include "core/mail_address.h"
 #include "core/tag.h"
 
@@ -19,7 +20,6 @@
 #define DRILL_TOKEN_LENGTH  32 /* hex digits: 128 bits */
 #define DRILL_LIFE_MS	    300000
 #define DRILL_KEPT_MS	    600000 /* behind its end, or its expiry */
-#define DRILL_RECIPIENT_MAX (MAIL_LOCAL_MAX + 1 + MAIL_DOMAIN_MAX)
 #define DRILL_TEXT_MAX	    980
 #define DRILL_QUEUE_ID_MAX  64
 

@@ -17,7 +17,6 @@
 #include "ctl/log_tail.h"
 #include "ctl/queue.h"
 
-#define DRILL_RECIPIENT_MAX (MAIL_LOCAL_MAX + 1 + MAIL_DOMAIN_MAX)
 #define DRILL_WORDS_MAX	    1024
 
 enum drill_result { DRILL_PASS, DRILL_FAIL, DRILL_SKIP };

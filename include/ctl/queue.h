@@ -61,5 +61,8 @@ bool queue_open(struct queue *queue, const char *config);
 
 /* True for what may be a program's argument and names one message: letters and digits. */
 bool queue_id_is_sane(const char *id);
+/* Takes the id out of what an MTA says of a message that it took, "queued as ID"; false, and `id`
+ * is as it was, when there is none. */
+bool queue_id_told(const char *words, char id[QUEUE_ID_MAX + 1]);
 
 #endif

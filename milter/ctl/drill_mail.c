@@ -235,21 +235,6 @@ static enum drill_result send_envelope(struct drill *drill, struct mail_session 
 	return check_verdict(drill, words);
 }
 
-/* Postfix's "Ok: queued as ID". */
-static void read_queue_id(struct drill *drill, const char *text)
-{
-	static const char words[] = "queued as ";
-	const char *id = strstr(text, words);
-	char found[QUEUE_ID_MAX + 1];
-
-	if (id == NULL)
-		return;
-	id += strlen(words);
-	snprintf(found, sizeof(found), "%.*s", (int)strcspn(id, " "), id);
-	if (queue_id_is_sane(found))
-		text_copy(drill->queue_id, sizeof(drill->queue_id), found);
-}
-
 static enum drill_result send_message(struct drill *drill, struct mail_session *session,
 				      const char *host, struct drill_words *words)
 {
@@ -265,7 +250,7 @@ static enum drill_result send_message(struct drill *drill, struct mail_session *
 		drill->sent = !answer.replied;
 		return fail_at(drill, words, "the message", &answer);
 	}
-	read_queue_id(drill, answer.reply.text);
+	queue_id_told(answer.reply.text, drill->queue_id);
 	say_reply(&words->seen, &answer.reply);
 	text_add_format(&words->seen, "; row %lld (%s), recipient %s",
 			ctl_number(drill->told, "row"), ctl_string(drill->told, "reason"),

@@ -193,21 +193,6 @@ static void keep_outcome(struct drill *drill, enum mail_log_outcome outcome,
 	}
 }
 
-/* A filter beside the MTA has it now, and gives it back under another id: "queued as ID". */
-static void follow_on(struct drill *drill, const struct mail_log_delivery *delivery)
-{
-	static const char words[] = "queued as ";
-	const char *id = strstr(delivery->status.start, words);
-	char found[QUEUE_ID_MAX + 1];
-
-	if (id == NULL)
-		return;
-	id += strlen(words);
-	snprintf(found, sizeof(found), "%.*s", (int)strcspn(id, " ),;"), id);
-	if (queue_id_is_sane(found))
-		text_copy(drill->followed, sizeof(drill->followed), found);
-}
-
 static void read_log(struct drill *drill)
 {
 	struct mail_log_delivery delivery;
@@ -219,8 +204,9 @@ static void read_log(struct drill *drill)
 
 		if (outcome != MAIL_LOG_NOTHING)
 			keep_outcome(drill, outcome, &delivery);
+		/* a filter beside the MTA has it now, and gives it back under another id */
 		if (outcome == MAIL_LOG_PASSED_ON)
-			follow_on(drill, &delivery);
+			queue_id_told(delivery.status.start, drill->followed);
 	}
 }
 
