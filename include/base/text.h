@@ -38,6 +38,11 @@ void text_add_printable(struct text *text, const char *bytes, size_t length);
  * `\`. */
 void text_add_pair(struct text *text, const char *key, const char *value);
 
+/* Adds a string as one word of a shell's command line: in single quotes, unless it is plain. */
+void text_add_shell(struct text *text, const char *word);
+/* The same without the outer quotes, to stand within single quotes. */
+void text_add_in_quotes(struct text *text, const char *value);
+
 /* Makes a string printable in place. */
 void text_make_printable(char *string);
 

@@ -37,6 +37,8 @@ struct check_finding {
 	size_t mend_count;
 };
 
+#define CHECK_LINE_MAX 4096 /* bytes of an observed fact or a mend; a longer fact is cut */
+
 struct check_findings;
 
 struct check_findings *check_findings_new(void);
@@ -52,7 +54,10 @@ void check_unseen(struct check_findings *findings, const struct check_rule *rule
 		  const char *subject, const char *why, ...) __attribute__((format(printf, 4, 5)));
 
 /* Adds a line to what mends the finding that was added last. A line that begins with "# " is
- * advice, any other is a command or a line of a file, to be pasted. */
+ * advice, any other is a command or a line of a file, to be pasted: whole and as it is, so one
+ * that is too long, or has bytes that can't be shown, is left out with a word of why. What is put
+ * together before wants a buffer of CHECK_LINE_MAX, so that it is seen here. Foreign bytes in a
+ * command are quoted (text_add_shell()). */
 void check_mend(struct check_findings *findings, const char *line, ...)
 	__attribute__((format(printf, 2, 3)));
 

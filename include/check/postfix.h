@@ -133,8 +133,6 @@ void postfix_mend_without(struct check *check, const struct postfix *postfix,
 			  const char *item);
 void postfix_mend_with(struct check *check, const struct postfix *postfix,
 		       const struct postfix_service *service, const char *name, const char *item);
-/* Adds a value for a shell, to stand in single quotes. */
-void postfix_add_quoted(struct text *text, const char *value);
 void postfix_mend_reload(struct check *check, const struct postfix *postfix);
 /* For what is looked at only when it starts. */
 void postfix_mend_restart(struct check *check, const struct postfix *postfix);

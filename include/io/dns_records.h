@@ -30,14 +30,17 @@ enum dns_type {
 	DNS_TYPE_TLSA = 52, /* RFC 6698 */
 };
 
+/* A name is in lower case, without a final dot; but for letters, digits and "-_:[]" its bytes are
+ * written as "\DDD" (a dot within a label as "\."), as is a "-" that it begins with: safe in a
+ * shell and in a zone file. What then has more than 255 characters is cut. */
 struct dns_record {
-	char owner[MAIL_DOMAIN_MAX + 1]; /* lower case, no final dot; foreign bytes */
-	int type;			 /* enum dns_type, or another */
+	char owner[MAIL_DOMAIN_MAX + 1];
+	int type;    /* enum dns_type, or another */
 	int64_t ttl; /* seconds, as it came: less than the zone's from a cache */
 	/* by type */
 	unsigned preference;		  /* MX */
 	char target[MAIL_DOMAIN_MAX + 1]; /* MX, CNAME, NS, PTR, SOA (its primary server); "" for
-					     the root; foreign bytes */
+					     the root */
 	struct ip ip;			  /* A, AAAA */
 	unsigned char *data; /* TXT: its strings put together, with a NUL behind them; else as it
 				came */

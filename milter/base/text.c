@@ -79,6 +79,30 @@ static void add_quoted(struct text *text, const char *value)
 	text_add_char(text, '"');
 }
 
+void text_add_in_quotes(struct text *text, const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (*value == '\'')
+			text_add(text, "'\\''");
+		else
+			text_add_char(text, *value);
+	}
+}
+
+void text_add_shell(struct text *text, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789@%+=:,./_-";
+
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+		text_add(text, word);
+		return;
+	}
+	text_add_char(text, '\'');
+	text_add_in_quotes(text, word);
+	text_add_char(text, '\'');
+}
+
 void text_add_pair(struct text *text, const char *key, const char *value)
 {
 	if (text->length > 0 && text->start[text->length - 1] != ' ')

@@ -58,7 +58,7 @@ bool check_name_is_full(const char *name)
 void check_mend_my_addresses(struct check *check, const struct ip *ip)
 {
 	char address[IP_TEXT_MAX];
-	char line[2048];
+	char line[CHECK_LINE_MAX];
 	TEXT_ON(list, line);
 
 	for (size_t i = 0; i < check->config->milter.my_address_count; i++)

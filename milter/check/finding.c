@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
-
-#define LINE_MAX_BYTES 4096 /* of an observed fact or a mend; what is longer is cut */
+#include "base/text.h"
 
 struct check_findings {
 	struct check_finding *items;
@@ -44,7 +44,7 @@ static char *format_line(const char *format, va_list arguments)
 	__attribute__((format(printf, 1, 0)));
 static char *format_line(const char *format, va_list arguments)
 {
-	char line[LINE_MAX_BYTES];
+	char line[CHECK_LINE_MAX];
 
 	vsnprintf(line, sizeof(line), format, arguments);
 	return memory_string(line);
@@ -83,6 +83,29 @@ void check_unseen(struct check_findings *findings, const struct check_rule *rule
 	add(findings, &finding);
 }
 
+static bool is_showable(const char *line)
+{
+	while (*line != '\0' && text_printable(*line) == *line)
+		line++;
+	return *line == '\0';
+}
+
+/* Half a command, or one for something else, does harm. */
+static char *format_mend(const char *format, va_list arguments)
+{
+	char line[CHECK_LINE_MAX];
+	int length = vsnprintf(line, sizeof(line), format, arguments);
+
+	if (strncmp(line, "# ", 2) == 0)
+		return memory_string(line);
+	/* one byte less than fits: what was put together before may be cut at that */
+	if (length < 0 || (size_t)length >= sizeof(line) - 1)
+		return memory_string("# (a line that is too long to be shown belongs here)");
+	if (!is_showable(line))
+		return memory_string("# (a line with bytes that can't be shown belongs here)");
+	return memory_string(line);
+}
+
 void check_mend(struct check_findings *findings, const char *line, ...)
 {
 	struct check_finding *last;
@@ -92,7 +115,7 @@ void check_mend(struct check_findings *findings, const char *line, ...)
 	last = &findings->items[findings->count - 1];
 	last->mend = memory_resize(last->mend, last->mend_count + 1, sizeof(*last->mend));
 	va_start(arguments, line);
-	last->mend[last->mend_count++] = format_line(line, arguments);
+	last->mend[last->mend_count++] = format_mend(line, arguments);
 	va_end(arguments);
 }
 

@@ -103,7 +103,7 @@ static void judge_exempt_strangers(struct check *check, const struct mta_network
 static void mend_networks(struct check *check, const struct mta_networks *missing)
 {
 	const struct config_networks *exempt = &check->config->milter.exempt_clients;
-	char line[2048];
+	char line[CHECK_LINE_MAX];
 	TEXT_ON(text, line);
 
 	for (size_t i = 0; i < exempt->count; i++)

@@ -45,7 +45,7 @@ static void unknown_name(struct check *check, const struct check_domain *domain,
 	bool false_better = passes_for_better(&domain->set, host);
 	const struct config_strings *mine = &check->config->milter.my_names;
 	char name[MAIL_DOMAIN_MAX + 1];
-	char names[2048];
+	char names[CHECK_LINE_MAX];
 	TEXT_ON(list, names);
 
 	check_add(check->findings, &self_rule, false_better ? CHECK_ERROR : CHECK_NOTE,

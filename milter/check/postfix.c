@@ -308,7 +308,7 @@ static void add_option(struct postfix *postfix)
 	if (postfix->folder == NULL)
 		return;
 	text_add(&text, " -c '");
-	postfix_add_quoted(&text, postfix->folder);
+	text_add_in_quotes(&text, postfix->folder);
 	text_add(&text, "'");
 }
 

@@ -48,14 +48,14 @@ static void mend(struct check *check, const struct postfix *postfix, const char 
 {
 	static const char *const names[] = { "/etc/resolv.conf", "/etc/services", "/etc/hosts",
 					     "/etc/nsswitch.conf" };
-	char files[256], quoted[2048];
+	char files[256], quoted[CHECK_LINE_MAX];
 	TEXT_ON(list, files);
 	TEXT_ON(text, quoted);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (access(names[i], R_OK) == 0)
 			text_add_format(&list, "%s ", names[i]);
-	postfix_add_quoted(&text, folder);
+	text_add_in_quotes(&text, folder);
 	mta_mend(check, "mkdir -p '%s'", quoted);
 	mta_mend(check, "cp -L %s'%s'", files, quoted);
 	postfix_mend_reload(check, postfix);

@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "check/postfix.h"
 
-#define VALUE_MAX 2048
-
 /* ---- relayed? ---- */
 
 /* Each domain of the check, in its order. */
@@ -27,7 +25,7 @@ static void mend_relay_domains(struct check *check, const struct postfix *postfi
 	const char *there = postfix_value(postfix, NULL, "relay_domains")[0] != '\0'
 				    ? postfix_written(postfix, NULL, "relay_domains")
 				    : "";
-	char value[VALUE_MAX];
+	char value[CHECK_LINE_MAX];
 	TEXT_ON(text, value);
 
 	for (size_t i = 0; i < check->domain_count; i++)
@@ -231,7 +229,7 @@ static bool transport_is(const char *transport, const char *const *names)
 static void mend_transport(struct check *check, const struct postfix *postfix, const char *domain,
 			   const char *hop)
 {
-	char item[VALUE_MAX];
+	char item[CHECK_LINE_MAX];
 	TEXT_ON(text, item);
 
 	text_add_format(&text, "%s{ { %s = relay:%s } }", "inline:", domain, hop);

@@ -6,18 +6,6 @@
 #include "base/text.h"
 #include "check/postfix.h"
 
-#define VALUE_MAX 3072
-
-void postfix_add_quoted(struct text *text, const char *value)
-{
-	for (; *value != '\0'; value++) {
-		if (*value == '\'')
-			text_add(text, "'\\''");
-		else
-			text_add_char(text, *value);
-	}
-}
-
 /* master.cf's values have no blanks: postconf -P refuses them. Commas separate as well. */
 static void add_without_blanks(struct text *text, const char *value)
 {
@@ -37,17 +25,17 @@ static void add_without_blanks(struct text *text, const char *value)
 void postfix_mend_set(struct check *check, const struct postfix *postfix,
 		      const struct postfix_service *service, const char *name, const char *value)
 {
-	char plain[VALUE_MAX], quoted[VALUE_MAX];
+	char plain[CHECK_LINE_MAX], quoted[CHECK_LINE_MAX];
 	TEXT_ON(blankless, plain);
 	TEXT_ON(text, quoted);
 
 	if (service == NULL) {
-		postfix_add_quoted(&text, value);
+		text_add_in_quotes(&text, value);
 		mta_mend(check, "postconf%s -e '%s = %s'", postfix->option, name, quoted);
 		return;
 	}
 	add_without_blanks(&blankless, value);
-	postfix_add_quoted(&text, plain);
+	text_add_in_quotes(&text, plain);
 	mta_mend(check, "postconf%s -P '%s/%s/%s=%s'", postfix->option, service->name,
 		 service->type, name, quoted);
 }
@@ -62,7 +50,7 @@ static const struct postfix_service *place_of(const struct postfix_service *serv
 void postfix_mend_without(struct check *check, const struct postfix *postfix,
 			  const struct postfix_service *service, const char *name, const char *item)
 {
-	char value[VALUE_MAX];
+	char value[CHECK_LINE_MAX];
 	TEXT_ON(text, value);
 	struct postfix_list list;
 
@@ -78,7 +66,7 @@ void postfix_mend_with(struct check *check, const struct postfix *postfix,
 		       const struct postfix_service *service, const char *name, const char *item)
 {
 	const char *there = postfix_written(postfix, service, name);
-	char value[VALUE_MAX];
+	char value[CHECK_LINE_MAX];
 	TEXT_ON(text, value);
 
 	text_add_format(&text, "%s%s%s", item, there[0] != '\0' ? ", " : "", there);

@@ -172,7 +172,7 @@ static void judge_submission(struct check *check, const struct postfix *postfix)
 	while ((service = postfix_service_next(postfix, POSTFIX_SUBMISSION, service)) != NULL) {
 		struct milter_socket_place place = place_of(postfix, service);
 		const char *value = postfix_value(postfix, service, "smtpd_milters");
-		char others[2048] = "";
+		char others[CHECK_LINE_MAX] = "";
 		TEXT_ON(text, others);
 		struct postfix_list list;
 

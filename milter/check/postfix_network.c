@@ -172,7 +172,7 @@ static bool knows_address(struct check *check, const struct postfix *postfix, co
 static void mend_proxies(struct check *check, const struct postfix *postfix,
 			 const struct mta_foreign_address *found, size_t count)
 {
-	char value[1024];
+	char value[CHECK_LINE_MAX];
 	TEXT_ON(text, value);
 	char shown[IP_TEXT_MAX];
 

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "check/reach.h"
 
 const struct check_rule reach_canary = {
@@ -64,6 +65,17 @@ static void canary_name_one(struct check *check, const struct talk_domain *domai
 		     domain->canary_source, name, name);
 }
 
+/* Whoever wrote to the primary has chosen the local part. */
+static void mend_by_forgetting(struct check *check, const char *recipient)
+{
+	char word[CHECK_LINE_MAX];
+	TEXT_ON(text, word);
+
+	text_add_shell(&text, recipient);
+	check_mend(check->findings, "backupmxctl recipients forget %s%s",
+		   recipient[0] == '-' ? "-- " : "", word);
+}
+
 static void canary_say(struct check *check, const struct talk_domain *domain,
 		       const struct talk_answer *worst, size_t good, const struct talk *where)
 {
@@ -90,7 +102,7 @@ static void canary_say(struct check *check, const struct talk_domain *domain,
 		check_mend(check->findings, "# it is not the mailbox that is refused, but us: see "
 					    "primary-trust below");
 	if (rcpt_answer_is_refusal(worst->meaning) && strncmp(domain->canary_source, "rem", 3) == 0)
-		check_mend(check->findings, "backupmxctl recipients forget %s", domain->canary);
+		mend_by_forgetting(check, domain->canary);
 }
 
 static void canary_judge(struct check *check, const struct talks *talks,

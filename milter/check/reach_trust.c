@@ -12,7 +12,7 @@
 #include "check/addresses.h"
 #include "check/reach.h"
 
-#define LIST_MAX_BYTES 1024
+#define LIST_MAX_BYTES CHECK_LINE_MAX
 
 const struct check_rule reach_trust = {
 	"primary-trust",

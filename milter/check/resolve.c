@@ -133,7 +133,7 @@ const char *resolved_problem(const struct resolved *resolved)
 {
 	switch (resolved->status) {
 	case DNS_FOUND:
-		return "found";
+		return "it is an alias (CNAME) that leads to no such record";
 	case DNS_NO_DATA:
 		return "there is no such record";
 	case DNS_NO_DOMAIN:

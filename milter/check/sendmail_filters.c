@@ -60,7 +60,7 @@ static void mend_filter(struct check *check, const struct sendmail_filter *filte
 static void mend_listed(struct check *check, const struct sendmail *sendmail,
 			const struct sendmail_filter *filter)
 {
-	char list[1024];
+	char list[CHECK_LINE_MAX];
 	TEXT_ON(text, list);
 
 	if (filter == NULL) {

@@ -24,7 +24,7 @@ void sendmail_mend_restart(struct check *check)
 
 void sendmail_mend_mc(struct check *check, const char *format, ...)
 {
-	char line[1024];
+	char line[CHECK_LINE_MAX];
 	va_list arguments;
 
 	va_start(arguments, format);

@@ -10,7 +10,69 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "core/mxset.h"
+#include "base/text.h"
+
+#define ESCAPE_LENGTH 4 /* "\\124" */
+
+/* The next byte of a name as ns_name_ntop() writes it: "\DDD" or "\c" where it has to. */
+static unsigned char byte_next(const char **at, bool *is_escaped)
+{
+	const char *p = *at;
+	unsigned value = 0;
+
+	*is_escaped = *p == '\\';
+	*at = p + 1;
+	if (!*is_escaped)
+		return (unsigned char)*p;
+	*at = p + 2;
+	if (p[1] < '0' || p[1] > '9')
+		return (unsigned char)p[1];
+	for (int i = 1; i < ESCAPE_LENGTH; i++)
+		value = value * 10 + (unsigned)(p[i] - '0');
+	*at = p + ESCAPE_LENGTH;
+	return (unsigned char)value;
+}
+
+/* What names of hosts are made of, and addresses in the place of one. */
+static bool is_plain(unsigned char c, bool is_first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c == '-' && !is_first) || (c != '\0' && strchr("_.:[]", c) != NULL);
+}
+
+/* A name that its escapes make too long is no host's: its beginning is enough to be shown. */
+static void end_well(char *cut)
+{
+	char *last = strrchr(cut, '\\');
+
+	if (last != NULL && strlen(last) < ESCAPE_LENGTH)
+		*last = '\0';
+	if (cut[0] != '\0' && cut[strlen(cut) - 1] == '.')
+		cut[strlen(cut) - 1] = '\0';
+}
+
+/* The zone's owner chose the name, and it comes to stand in commands and zone lines: whatever means
+ * something there is written as "\DDD", which to a shell is nothing worse than its digits. */
+static void name_keep(const char *name, char *target, size_t size)
+{
+	char plain[NS_MAXDNAME];
+	bool is_first = true, is_escaped;
+	TEXT_ON(text, plain);
+
+	if (strcmp(name, ".") == 0)
+		name = "";
+	for (; *name != '\0'; is_first = false) {
+		unsigned char c = byte_next(&name, &is_escaped);
+
+		if (!is_plain(c, is_first))
+			text_add_format(&text, "\\%03u", c);
+		else
+			text_add_format(&text, is_escaped ? "\\%c" : "%c", c);
+	}
+	if (!text_copy(target, size, plain))
+		end_well(target);
+	text_lower(target);
+}
 
 /* A name at `at`, in the form of dns_record. */
 static bool name_read(const ns_msg *message, const unsigned char *at, char *target, size_t size)
@@ -20,7 +82,8 @@ static bool name_read(const ns_msg *message, const unsigned char *at, char *targ
 	if (ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message), at, name,
 			       sizeof(name)) < 0)
 		return false;
-	return mxset_name_copy(target, size, strcmp(name, ".") == 0 ? "" : name);
+	name_keep(name, target, size);
+	return true;
 }
 
 static bool address_read(const ns_rr *rr, struct dns_record *record)
@@ -88,9 +151,7 @@ static bool record_read(const ns_msg *message, const ns_rr *rr, struct dns_recor
 {
 	record->type = (int)ns_rr_type(*rr);
 	record->ttl = (int64_t)ns_rr_ttl(*rr);
-	if (!mxset_name_copy(record->owner, sizeof(record->owner),
-			     strcmp(ns_rr_name(*rr), ".") == 0 ? "" : ns_rr_name(*rr)))
-		return false;
+	name_keep(ns_rr_name(*rr), record->owner, sizeof(record->owner));
 	return data_read(message, rr, record);
 }
 

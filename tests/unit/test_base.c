@@ -211,6 +211,33 @@ static void test_text_pairs_apart(void **state)
 	assert_string_equal(buffer, "health: state=up was=down");
 }
 
+static void test_text_shell(void **state)
+{
+	static const char *const words[][2] = {
+		{ "", "''" },
+		{ "alice@example.test", "alice@example.test" },
+		{ "/etc/a-b_c.d,1%+=:", "/etc/a-b_c.d,1%+=:" },
+		{ "`reboot`@example.test", "'`reboot`@example.test'" },
+		{ "$(reboot)", "'$(reboot)'" },
+		{ "it's", "'it'\\''s'" },
+		{ "'", "''\\'''" },
+		{ "a b", "'a b'" },
+		{ "a|b;c&d", "'a|b;c&d'" },
+		{ "~", "'~'" },
+		{ "{a,b}", "'{a,b}'" },
+		{ "!x", "'!x'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		char buffer[64];
+		TEXT_ON(text, buffer);
+
+		text_add_shell(&text, words[i][0]);
+		assert_string_equal(buffer, words[i][1]);
+	}
+}
+
 static void test_text_copy(void **state)
 {
 	char target[4];
@@ -337,10 +364,10 @@ int main(void)
 		cmocka_unit_test(test_text_smallest),	cmocka_unit_test(test_text_format),
 		cmocka_unit_test(test_text_format_cut), cmocka_unit_test(test_text_printable),
 		cmocka_unit_test(test_text_pairs),	cmocka_unit_test(test_text_pairs_apart),
-		cmocka_unit_test(test_text_copy),	cmocka_unit_test(test_text_lower),
-		cmocka_unit_test(test_memory_format),	cmocka_unit_test(test_memory_blocks),
-		cmocka_unit_test(test_log_levels),	cmocka_unit_test(test_log_wants),
-		cmocka_unit_test(test_log_facilities),
+		cmocka_unit_test(test_text_shell),	cmocka_unit_test(test_text_copy),
+		cmocka_unit_test(test_text_lower),	cmocka_unit_test(test_memory_format),
+		cmocka_unit_test(test_memory_blocks),	cmocka_unit_test(test_log_levels),
+		cmocka_unit_test(test_log_wants),	cmocka_unit_test(test_log_facilities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
