@@ -16,12 +16,12 @@
 #include "core/mail_address.h"
 #include "core/tag.h"
 
-#define DRILLS_MAX	    16
-#define DRILL_TOKEN_LENGTH  32 /* hex digits: 128 bits */
-#define DRILL_LIFE_MS	    300000
-#define DRILL_KEPT_MS	    600000 /* behind its end, or its expiry */
-#define DRILL_TEXT_MAX	    980
-#define DRILL_QUEUE_ID_MAX  64
+#define DRILLS_MAX	   16
+#define DRILL_TOKEN_LENGTH 32 /* hex digits: 128 bits */
+#define DRILL_LIFE_MS	   300000
+#define DRILL_KEPT_MS	   600000 /* behind its end, or its expiry */
+#define DRILL_TEXT_MAX	   980
+#define DRILL_QUEUE_ID_MAX 64
 
 /* The token in "ENVID=drill-TOKEN", one of the parameters of a MAIL command: the key word in any
  * case, the value xtext (RFC 3461 section 4). False when there is none of that form. The list ends

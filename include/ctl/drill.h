@@ -17,7 +17,7 @@
 #include "ctl/log_tail.h"
 #include "ctl/queue.h"
 
-#define DRILL_WORDS_MAX	    1024
+#define DRILL_WORDS_MAX 1024
 
 enum drill_result { DRILL_PASS, DRILL_FAIL, DRILL_SKIP };
 
