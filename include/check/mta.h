@@ -53,6 +53,8 @@ struct mta_kind {
 	/* Adds the findings, a problem's most basic cause first: their mends are pasted in order.
 	 */
 	void (*judge)(struct check *check, const void *facts);
+	/* See mta_mend_tls(). */
+	void (*mend_tls)(struct check *check, const void *facts, const char *host);
 };
 
 extern const struct mta_kind mta_postfix;
@@ -95,6 +97,10 @@ size_t mta_foreign_addresses(struct check *check, struct mta_foreign_address *fo
 /* Whether such an address is in my_addresses of the configuration; adds a finding (of
  * MTA_RULE_PROXY_INTERFACES) only when it is not. */
 void mta_judge_my_addresses(struct check *check, const struct mta_foreign_address *address);
+
+/* Adds the lines by which the MTA offers STARTTLS and, unless `host` is NULL, shows a certificate
+ * of a public authority for that name. For findings of other groups. */
+void mta_mend_tls(struct check *check, const char *host);
 
 /* How long the milter may take for an answer, in seconds: less than this, and the MTA gives up. */
 int64_t mta_answer_seconds(const struct check *check);

@@ -134,6 +134,8 @@ void postfix_mend_without(struct check *check, const struct postfix *postfix,
 void postfix_mend_with(struct check *check, const struct postfix *postfix,
 		       const struct postfix_service *service, const char *name, const char *item);
 void postfix_mend_reload(struct check *check, const struct postfix *postfix);
+/* As mta_mend_tls(). */
+void postfix_mend_tls(struct check *check, const void *facts, const char *host);
 /* For what is looked at only when it starts. */
 void postfix_mend_restart(struct check *check, const struct postfix *postfix);
 

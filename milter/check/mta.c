@@ -212,6 +212,18 @@ void mta_judge_my_addresses(struct check *check, const struct mta_foreign_addres
 	mta_mend(check, "backupmxctl reload");
 }
 
+void mta_mend_tls(struct check *check, const char *host)
+{
+	const struct mta *mta = mta_get(check);
+
+	if (host != NULL)
+		mta_mend(check, "# a certificate for %s of a public authority:", host);
+	if (mta->facts != NULL)
+		mta->kind->mend_tls(check, mta->facts, host);
+	else
+		mta_mend(check, "# let this host's MTA offer STARTTLS, and show it");
+}
+
 int64_t mta_answer_seconds(const struct check *check)
 {
 	return check->config->recipients.callout_wait + ANSWER_MARGIN;

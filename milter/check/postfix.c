@@ -408,4 +408,5 @@ const struct mta_kind mta_postfix = {
 	.forget = forget,
 	.add_domains = add_domains,
 	.judge = judge,
+	.mend_tls = postfix_mend_tls,
 };

@@ -73,6 +73,24 @@ void postfix_mend_with(struct check *check, const struct postfix *postfix,
 	postfix_mend_set(check, postfix, place_of(service, name), name, value);
 }
 
+void postfix_mend_tls(struct check *check, const void *facts, const char *host)
+{
+	const struct postfix *postfix = facts;
+	char files[2 * MAIL_DOMAIN_MAX + 128];
+	TEXT_ON(text, files);
+
+	if (host != NULL) {
+		text_add_format(&text,
+				"/etc/letsencrypt/live/%s/privkey.pem, "
+				"/etc/letsencrypt/live/%s/fullchain.pem",
+				host, host);
+		postfix_mend_set(check, postfix, NULL, "smtpd_tls_chain_files", files);
+	} else {
+		postfix_mend_set(check, postfix, NULL, "smtpd_tls_security_level", "may");
+	}
+	postfix_mend_reload(check, postfix);
+}
+
 void postfix_mend_reload(struct check *check, const struct postfix *postfix)
 {
 	mta_mend(check, "postfix%s reload", postfix->option);

@@ -273,9 +273,24 @@ static void add_domains(struct check *check, const void *facts)
 	}
 }
 
-const struct mta_kind mta_sendmail = { .name = "Sendmail",
-				       .is_here = is_here,
-				       .read = read_facts,
-				       .forget = forget,
-				       .add_domains = add_domains,
-				       .judge = sendmail_judge };
+/* Only advice: which files there have to be depends on how it was built and packaged. */
+static void mend_tls(struct check *check, const void *facts, const char *host)
+{
+	(void)facts;
+	(void)host;
+	mta_mend(check, "# its certificate and key go by confSERVER_CERT and confSERVER_KEY in "
+			"/etc/mail/sendmail.mc "
+			"(Debian: include(`/etc/mail/tls/starttls.m4')dnl), then:");
+	mta_mend(check, "m4 /etc/mail/sendmail.mc >/etc/mail/sendmail.cf");
+	sendmail_mend_restart(check);
+}
+
+const struct mta_kind mta_sendmail = {
+	.name = "Sendmail",
+	.is_here = is_here,
+	.read = read_facts,
+	.forget = forget,
+	.add_domains = add_domains,
+	.judge = sendmail_judge,
+	.mend_tls = mend_tls,
+};

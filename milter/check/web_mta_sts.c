@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MTA-STS (RFC 8461): does the domain's policy let senders come to us? */
-#include <string.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/mta.h"
 #include "check/web.h"
 #include "core/mta_sts.h"
 #include "io/https.h"
@@ -190,12 +191,7 @@ static void certificate_invalid(const struct sts *sts, const struct own_mx *own,
 		  "the policy (mode: %s) wants a valid certificate; that for %s at %s isn't valid "
 		  "for %s: %s",
 		  mta_sts_mode_name(sts->policy.mode), names, own->where, own->host->name, problem);
-	check_mend(findings,
-		   "# a certificate for %s of a public authority, in Postfix:", own->host->name);
-	check_mend(findings,
-		   "postconf -e 'smtpd_tls_chain_files = /etc/letsencrypt/live/%s/privkey.pem, "
-		   "/etc/letsencrypt/live/%s/fullchain.pem'",
-		   own->host->name, own->host->name);
+	mta_mend_tls(sts->check, own->host->name);
 }
 
 /* True when our own TLS at that name is fit for the policy. */
@@ -217,7 +213,7 @@ static bool certificate_judge(const struct sts *sts, const struct own_mx *own)
 		check_add(findings, &web_mta_sts_rule, sts->severity, sts->domain->name,
 			  "the policy (mode: %s) wants TLS; STARTTLS %s at %s", mode,
 			  own->tls == OWN_MX_FAILED ? "fails" : "isn't offered", own->where);
-		check_mend(findings, "postconf -e 'smtpd_tls_security_level = may'");
+		mta_mend_tls(sts->check, NULL);
 		return false;
 	default:
 		problem = tls_chain_problem(sts->check->tls, own->chain, own->host->name, words,

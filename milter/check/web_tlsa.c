@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "check/mta.h"
 #include "check/web.h"
 
 #define NAME_MAX_BYTES	(sizeof("_25._tcp.") + MAIL_DOMAIN_MAX)
@@ -139,7 +140,7 @@ static void own_records_judge(struct check *check, struct own_mx *own,
 		check_add(check->findings, &web_tlsa_rule, CHECK_ERROR, own->host->name,
 			  "it has TLSA records, but STARTTLS %s at %s",
 			  own->tls == OWN_MX_FAILED ? "fails" : "isn't offered", own->where);
-		check_mend(check->findings, "postconf -e 'smtpd_tls_security_level = may'");
+		mta_mend_tls(check, NULL);
 		return;
 	}
 	for (size_t i = 0; (record = resolved_record(resolved, DNS_TYPE_TLSA, i)) != NULL; i++)
