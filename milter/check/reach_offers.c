@@ -60,11 +60,14 @@ static bool own_is(const struct talk *own, const char *name)
 static void size_mend(struct check *check, const struct talk *own, unsigned long long limit)
 {
 	check_mend(check->findings, "# for all mail to this host; or let the primary take more");
-	if (!own_is(own, "Sendmail"))
+	if (!own_is(own, "Sendmail")) {
 		check_mend(check->findings, "postconf -e 'message_size_limit = %llu'", limit);
+		check_mend(check->findings, "postfix reload");
+	}
 	if (!own_is(own, "Postfix")) {
 		check_mend(check->findings, "# Sendmail, in sendmail.mc:");
 		check_mend(check->findings, "define(`confMAX_MESSAGE_SIZE', `%llu')dnl", limit);
+		check_mend(check->findings, "# then make sendmail.cf of it, and restart it");
 	}
 }
 
@@ -108,8 +111,10 @@ static void smtputf8_judge(struct check *check, const struct talk *own, const st
 		   "# best the primary learns it: a Postfix does by "
 		   "smtputf8_enable = yes. Until then%s",
 		   own_is(own, "Sendmail") ? " such mail bounces" : " on this host:");
-	if (!own_is(own, "Sendmail"))
-		check_mend(check->findings, "postconf -e 'smtputf8_enable = no'");
+	if (own_is(own, "Sendmail"))
+		return;
+	check_mend(check->findings, "postconf -e 'smtputf8_enable = no'");
+	check_mend(check->findings, "postfix reload");
 }
 
 static void eightbit_judge(struct check *check, const struct talk *own, const struct worst *worst,
@@ -126,6 +131,7 @@ static void eightbit_judge(struct check *check, const struct talk *own, const st
 		return;
 	check_mend(check->findings, "# Postfix; if that setting has a value already, add to it:");
 	check_mend(check->findings, "postconf -e 'smtpd_discard_ehlo_keywords = 8bitmime'");
+	check_mend(check->findings, "postfix reload");
 }
 
 static void unseen(struct check *check, const char *domain, const char *why)
