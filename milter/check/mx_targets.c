@@ -10,8 +10,7 @@ static const struct check_rule cname_rule = {
 	"mx-cname",
 	"MX records name hosts, not aliases",
 	"The target of an MX record must not be a CNAME (RFC 5321 5.1, RFC 2181 10.3): some "
-	"senders "
-	"refuse it, and a host that looks for its own name in the MX set doesn't find it.",
+	"senders refuse it, and a host that looks for its own name in the MX set doesn't find it.",
 };
 
 static const struct check_rule literal_rule = {

@@ -16,8 +16,7 @@ const struct check_rule reach_catch_all = {
 	"catch-all",
 	"the primary refuses a recipient that doesn't exist",
 	"If it takes anybody at first, so must we in an outage, spam for invented names as well; "
-	"what "
-	"it refuses or bounces later goes to senders who are likely forged.",
+	"what it refuses or bounces later goes to senders who are likely forged.",
 };
 
 /* ---- canary ---- */

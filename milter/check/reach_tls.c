@@ -10,16 +10,14 @@ const struct check_rule reach_starttls = {
 	"primary-starttls",
 	"the primaries offer STARTTLS, and it works",
 	"Without it mail between this host and the primary can be read on the way. A handshake "
-	"that "
-	"fails makes some MTAs put the mail off instead of sending it in plain.",
+	"that fails makes some MTAs put the mail off instead of sending it in plain.",
 };
 
 const struct check_rule reach_certificate = {
 	"primary-certificate",
 	"the primaries' certificates: name, issuer, days left",
 	"Who verifies certificates, as senders do for domains with MTA-STS, delivers to no host "
-	"whose "
-	"certificate has another name, an unknown issuer, or has expired.",
+	"whose certificate has another name, an unknown issuer, or has expired.",
 };
 
 /* What fails without TLS, or without a good certificate, by our own settings. */

@@ -18,9 +18,8 @@ const struct check_rule reach_trust = {
 	"primary-trust",
 	"the primaries trust this host",
 	"Mail that we forward comes from our address, not from its sender's: SPF, DMARC, block "
-	"lists, "
-	"greylisting and fail2ban at the primary have to know that, or they refuse it, and it "
-	"bounces.",
+	"lists, greylisting and fail2ban at the primary have to know that, or they refuse it, and "
+	"it bounces.",
 };
 
 /* ---- what was seen ---- */

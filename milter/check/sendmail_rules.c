@@ -336,8 +336,7 @@ static void judge_not_applying(struct check *check)
 			"doesn't apply: for ETRN Sendmail goes through its whole queue");
 	mta_add(check, MTA_RULE_SOFT_BOUNCE, CHECK_NOTE, NULL,
 		"Sendmail has no soft_bounce: what a primary refuses for good at delivery goes "
-		"back "
-		"to its sender, and all of it when the primary greets with 5xx");
+		"back to its sender, and all of it when the primary greets with 5xx");
 }
 
 void sendmail_judge(struct check *check, const void *facts)

@@ -28,10 +28,8 @@ static const struct check_rule reference_rule = {
 	"reference",
 	"the daemon can tell its own isolation from an outage",
 	"When this host's own uplink fails, every primary seems to be down. With a host of "
-	"somebody "
-	"else's to compare, that is told apart: one notice instead of many, and no false outages "
-	"in "
-	"the report.",
+	"somebody else's to compare, that is told apart: one notice instead of many, and no false "
+	"outages in the report.",
 };
 
 static void config_judge(struct check *check)

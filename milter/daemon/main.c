@@ -80,8 +80,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 			if (!log_level_parse(optarg, &arguments->daemon.log_level)) {
 				fprintf(stderr,
 					"backupmx-milter: -d %s: no such level; write error, "
-					"warning, "
-					"notice, info or debug\n",
+					"warning, notice, info or debug\n",
 					optarg);
 				usage_error();
 			}

@@ -392,8 +392,7 @@ static void probe_ended(void *arg, enum health_reason result)
 	    (result != HEALTH_OK && loop_lagged_at_ms(loop) >= endpoint->began_ms)) {
 		if (log_valve_admit(LOG_VALVE_PROBE))
 			log_notice("probe: address=%s result=%s counts for nothing: this process "
-				   "itself was "
-				   "late or short of something",
+				   "itself was late or short of something",
 				   endpoint->label, health_reason_name(result));
 		schedule_next(endpoint);
 		return;
