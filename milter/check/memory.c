@@ -27,24 +27,34 @@ static const struct check_rule file_rule = {
 
 static const struct check_rule learned_rule = {
 	"learned-domains",
-	"there is room for the domains that the MTA relays",
-	"Domains are learned when the MTA relays them; over max_learned_domains the one that was "
-	"asked for least recently is forgotten, with its state.",
+	"the domains that the MTA relays are known, or will be learned",
+	"Domains are learned when the MTA relays them, unless domains_from_mta is off; of one that "
+	"is neither learned nor configured the milter leaves all mail alone. Over "
+	"max_learned_domains the one that was asked for least recently is forgotten.",
 };
 
 /* ---- cold-memory ---- */
 
-static void import_mend(struct check *check, const char *domain)
+/* The primary's name, where it has one that we know. */
+static const char *primary_of(const struct check_domain *domain)
+{
+	for (size_t i = 0; i < domain->endpoint_count; i++)
+		if (domain->endpoints[i].host[0] != '\0')
+			return domain->endpoints[i].host;
+	return "PRIMARY";
+}
+
+static void import_mend(struct check *check, const struct check_domain *domain)
 {
 	check_mend(check->findings,
 		   "# take the primary's own list, the source of its Postfix map, or its mail log "
 		   "(Postfix, Exim, Sendmail), copied to this host:");
-	check_mend(check->findings, "backupmxctl recipients import FILE --domain %s", domain);
+	check_mend(check->findings, "backupmxctl recipients import FILE --domain %s", domain->name);
 	check_mend(check->findings, "# or from the primary by ssh, the log of some weeks:");
 	check_mend(check->findings,
-		   "ssh root@mx1.%s 'zcat -f /var/log/mail.log*' | backupmxctl recipients import "
+		   "ssh root@%s 'zcat -f /var/log/mail.log*' | backupmxctl recipients import "
 		   "- --domain %s",
-		   domain, domain);
+		   primary_of(domain), domain->name);
 }
 
 static bool state_is(const struct check_domain *domain, const char *state)
@@ -54,16 +64,29 @@ static bool state_is(const struct check_domain *domain, const char *state)
 	return its != NULL && strcmp(its, state) == 0;
 }
 
-static void coverage_judge(struct check *check, const char *domain, double coverage,
+static void coverage_judge(struct check *check, const struct check_domain *domain, double coverage,
 			   long long valid)
 {
 	bool cold = coverage < COVERAGE_WANTED;
 
-	check_add(check->findings, &cold_rule, cold ? CHECK_ERROR : CHECK_OK, domain,
+	check_add(check->findings, &cold_rule, cold ? CHECK_ERROR : CHECK_OK, domain->name,
 		  "of the recipients asked for in 30 days %d %% are known; valid: %lld",
 		  (int)(coverage * 100), valid);
 	if (cold)
 		import_mend(check, domain);
+}
+
+/* What the daemon has no status of. */
+static void unknown_say(struct check *check, const struct check_domain *domain)
+{
+	if (check->status == NULL)
+		check_unseen(check->findings, &cold_rule, domain->name,
+			     "the daemon doesn't answer");
+	else
+		check_unseen(check->findings, &cold_rule, domain->name,
+			     "the daemon doesn't know this domain yet: it learns it with the first "
+			     "mail for it; a section [domain \"%s\"] has it watched at once",
+			     domain->name);
 }
 
 static void cold_judge(struct check *check, const struct check_domain *domain)
@@ -73,9 +96,7 @@ static void cold_judge(struct check *check, const struct check_domain *domain)
 	long long valid = json_integer_value(json_object_get(recipients, "valid"));
 
 	if (domain->status == NULL)
-		check_unseen(check->findings, &cold_rule, domain->name,
-			     check->status == NULL ? "the daemon doesn't answer"
-						   : "the daemon doesn't know this domain (yet)");
+		unknown_say(check, domain);
 	else if (state_is(domain, "not-backup"))
 		check_unseen(check->findings, &cold_rule, domain->name,
 			     "this host is no backup for it, so nothing is remembered");
@@ -83,14 +104,14 @@ static void cold_judge(struct check *check, const struct check_domain *domain)
 		check_add(check->findings, &cold_rule, CHECK_OK, domain->name,
 			  "its primary takes any recipient, so none need be remembered");
 	else if (json_is_number(coverage))
-		coverage_judge(check, domain->name, json_number_value(coverage), valid);
+		coverage_judge(check, domain, json_number_value(coverage), valid);
 	else if (valid > 0)
 		check_add(check->findings, &cold_rule, CHECK_OK, domain->name,
 			  "nobody was asked for in 30 days; valid: %lld", valid);
 	else {
 		check_add(check->findings, &cold_rule, CHECK_WARNING, domain->name,
 			  "nobody was asked for in 30 days, and no recipient is known");
-		import_mend(check, domain->name);
+		import_mend(check, domain);
 	}
 }
 
@@ -179,6 +200,29 @@ static void learned_count(const struct check *check, struct learned *learned)
 	}
 }
 
+/* Those that the daemon neither has nor will ever learn; false when there are none. */
+static bool unlearned_judge(struct check *check)
+{
+	bool any = false;
+
+	for (size_t i = 0; check->status != NULL && i < check->domain_count; i++) {
+		const struct check_domain *domain = &check->domains[i];
+
+		if (domain->status != NULL)
+			continue;
+		any = true;
+		check_add(check->findings, &learned_rule, CHECK_ERROR, domain->name,
+			  "domains_from_mta = no, and nothing else names it: the milter leaves its "
+			  "mail alone");
+		check_mend(check->findings, "# at the end of %s:",
+			   check->options.config_path != NULL ? check->options.config_path
+							      : CONFIG_DEFAULT_PATH);
+		check_mend(check->findings, "[domain \"%s\"]", domain->name);
+		check_mend(check->findings, "backupmxctl reload");
+	}
+	return any;
+}
+
 static void learned_judge(struct check *check)
 {
 	long long most = check->config->domains.max_learned_domains;
@@ -186,8 +230,9 @@ static void learned_judge(struct check *check)
 	bool full;
 
 	if (!check->config->domains.from_mta) {
-		check_add(check->findings, &learned_rule, CHECK_OK, NULL,
-			  "domains_from_mta = no: none are learned");
+		if (!unlearned_judge(check))
+			check_add(check->findings, &learned_rule, CHECK_OK, NULL,
+				  "domains_from_mta = no: none are learned");
 		return;
 	}
 	if (check->status == NULL) {

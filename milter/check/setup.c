@@ -32,13 +32,31 @@ static const struct check_rule reference_rule = {
 	"outages in the report.",
 };
 
+/* A daemon that answers has another file, or had this one when it was started. */
+static void missing_judge(struct check *check)
+{
+	if (check->status != NULL) {
+		check_add(check->findings, &config_rule, CHECK_WARNING, NULL,
+			  "there is no %s, though the daemon runs", CONFIG_DEFAULT_PATH);
+		check_mend(check->findings,
+			   "# if it was started with another file, name that: backupmxctl -c FILE "
+			   "check; else:");
+	} else {
+		check_add(check->findings, &config_rule, CHECK_ERROR, NULL,
+			  "there is no %s: without it the daemon doesn't start",
+			  CONFIG_DEFAULT_PATH);
+		check_mend(check->findings,
+			   "# an empty one will do, as all settings have good defaults:");
+	}
+	check_mend(check->findings, "install -D -m 644 /dev/null %s", CONFIG_DEFAULT_PATH);
+}
+
 static void config_judge(struct check *check)
 {
 	const struct config_errors *errors = &check->config_errors;
 
 	if (!check->config_found) {
-		check_add(check->findings, &config_rule, CHECK_OK, NULL,
-			  "there is no %s: all settings have their defaults", CONFIG_DEFAULT_PATH);
+		missing_judge(check);
 		return;
 	}
 	if (errors->count == 0) {
@@ -54,11 +72,13 @@ static void config_judge(struct check *check)
 
 static void daemon_judge(struct check *check)
 {
+	size_t domains = json_array_size(json_object_get(check->status, "domains"));
+
 	if (check->status != NULL) {
 		check_add(check->findings, &daemon_rule, CHECK_OK, NULL,
-			  "version %s answers, with %zu domains",
-			  json_string_value(json_object_get(check->status, "version")),
-			  json_array_size(json_object_get(check->status, "domains")));
+			  "version %s answers, with %zu domain%s",
+			  json_string_value(json_object_get(check->status, "version")), domains,
+			  domains == 1 ? "" : "s");
 		return;
 	}
 	check_add(check->findings, &daemon_rule, CHECK_ERROR, NULL, "%s",

@@ -61,13 +61,15 @@ static json_t *result_json(const struct check_findings *findings)
 
 /* ---- text ---- */
 
+#define INDENT "           " /* below the severity */
+
 static void print_mend(const struct terminal *terminal, const struct check_finding *finding)
 {
 	for (size_t i = 0; i < finding->mend_count; i++) {
 		const char *line = finding->mend[i];
 
 		if (strncmp(line, "# ", 2) == 0) {
-			terminal_paragraph(terminal, "           ", line + 2);
+			terminal_paragraph(terminal, INDENT, line + 2);
 			continue;
 		}
 		/* to be pasted: never broken into lines */
@@ -77,48 +79,155 @@ static void print_mend(const struct terminal *terminal, const struct check_findi
 	}
 }
 
-static void print_finding(const struct terminal *terminal, const struct check_finding *finding)
+/* ---- what one group found ---- */
+
+#define ALIKE_MAX 5 /* of one rule, all in order, each on a line of its own */
+
+/* Findings of one group, [from, end). */
+struct span {
+	const struct check_findings *findings;
+	size_t from, end;
+	bool problems_only;
+};
+
+static bool is_shown(const struct span *span, const struct check_finding *finding)
 {
-	char line[8192];
-	TEXT_ON(say, line);
+	return !span->problems_only || finding->severity != CHECK_OK;
+}
+
+static bool is_to_mend(const struct check_finding *finding)
+{
+	return finding->severity != CHECK_OK && !finding->unseen;
+}
+
+static bool same_mend(const struct check_finding *a, const struct check_finding *b)
+{
+	if (a->mend_count != b->mend_count)
+		return false;
+	for (size_t i = 0; i < a->mend_count; i++)
+		if (strcmp(a->mend[i], b->mend[i]) != 0)
+			return false;
+	return true;
+}
+
+/* What has been said of the same rule by the findings before the `at`th: is its reason there, and
+ * is its mend? */
+static void find_said(const struct span *span, size_t at, bool *why, bool *mend)
+{
+	const struct check_finding *finding = check_finding_get(span->findings, at);
+
+	*why = *mend = false;
+	for (size_t i = span->from; i < at && !*mend; i++) {
+		const struct check_finding *other = check_finding_get(span->findings, i);
+
+		if (other->rule != finding->rule || !is_to_mend(other))
+			continue;
+		*why = true;
+		*mend = finding->mend_count > 0 && same_mend(finding, other);
+	}
+}
+
+static void print_head(const struct terminal *terminal, enum check_severity severity,
+		       const char *line)
+{
 	char first[16];
 
-	snprintf(first, sizeof(first), "  %-9s", check_severity_name(finding->severity));
+	snprintf(first, sizeof(first), "  %-9s", check_severity_name(severity));
+	terminal_marked(terminal, tones[severity], first, line);
+}
+
+static void print_finding(const struct terminal *terminal, const struct span *span, size_t at)
+{
+	const struct check_finding *finding = check_finding_get(span->findings, at);
+	char line[8192];
+	TEXT_ON(say, line);
+	bool why, mend;
+
 	text_add_format(&say, "%s%s%s: %s%s", finding->rule->id,
 			finding->subject[0] != '\0' ? " " : "", finding->subject,
 			finding->unseen ? "not looked at: " : "", finding->observed);
-	terminal_marked(terminal, tones[finding->severity], first, line);
-	if (finding->severity == CHECK_OK || finding->unseen)
+	print_head(terminal, finding->severity, line);
+	if (!is_to_mend(finding))
 		return;
-	terminal_paragraph(terminal, "           ", finding->rule->why);
-	print_mend(terminal, finding);
+	find_said(span, at, &why, &mend);
+	if (!why)
+		terminal_paragraph(terminal, INDENT, finding->rule->why);
+	if (mend)
+		terminal_paragraph(terminal, INDENT, "what to do: as above");
+	else
+		print_mend(terminal, finding);
+}
+
+/* Of many that are in order by one rule, one line; false when these are few. */
+static bool print_alike(const struct terminal *terminal, const struct span *span, size_t at)
+{
+	const struct check_finding *finding = check_finding_get(span->findings, at);
+	size_t count = 0, before = 0;
+	char line[8192];
+	TEXT_ON(say, line);
+
+	if (finding->severity != CHECK_OK)
+		return false;
+	for (size_t i = span->from; i < span->end; i++) {
+		const struct check_finding *other = check_finding_get(span->findings, i);
+
+		if (other->rule != finding->rule || other->severity != CHECK_OK)
+			continue;
+		count++;
+		before += i < at;
+	}
+	if (count <= ALIKE_MAX)
+		return false;
+	text_add_format(&say, "%s: %zu in order, as %s: %s", finding->rule->id, count,
+			finding->subject, finding->observed);
+	if (before == 0)
+		print_head(terminal, CHECK_OK, line);
+	return true;
 }
 
 /* The findings from the `from`th on, which are those of one group. */
 static void print_group(const struct terminal *terminal, const struct check_group *group,
 			const struct check_findings *findings, size_t from, bool problems_only)
 {
+	const struct span span = { findings, from, check_finding_count(findings), problems_only };
 	bool titled = false;
 
-	for (size_t i = from; i < check_finding_count(findings); i++) {
-		const struct check_finding *finding = check_finding_get(findings, i);
-
-		if (problems_only && finding->severity == CHECK_OK)
+	for (size_t i = from; i < span.end; i++) {
+		if (!is_shown(&span, check_finding_get(findings, i)))
 			continue;
 		if (!titled) {
 			terminal_print(terminal, TERMINAL_STRONG, group->title);
 			fputc('\n', terminal->out);
 		}
 		titled = true;
-		print_finding(terminal, finding);
+		if (!print_alike(terminal, &span, i))
+			print_finding(terminal, &span, i);
 	}
 	if (titled)
 		fputc('\n', terminal->out);
 	fflush(terminal->out);
 }
 
-static void print_summary(const struct terminal *terminal, const struct check_findings *findings)
+/* What comes next: the rest of the way, or its end. */
+static void print_next(const struct terminal *terminal, const struct check *check, size_t to_mend)
 {
+	char line[2 * MAIL_DOMAIN_MAX + 128];
+	TEXT_ON(say, line);
+
+	if (to_mend > 1) {
+		terminal_paragraph(terminal, "", "Mend them in this order, then check again.");
+	} else if (to_mend == 0 && check->status != NULL && check->domain_count > 0) {
+		const char *domain = check->domains[0].name;
+
+		text_add_format(&say, "Now try it: backupmxctl drill %s --to SOMEBODY@%s --hold",
+				domain, domain);
+		terminal_paragraph(terminal, "", line);
+	}
+}
+
+static void print_summary(const struct terminal *terminal, const struct check *check)
+{
+	const struct check_findings *findings = check->findings;
 	size_t counts[CHECK_ERROR + 1] = { 0 };
 	char line[256];
 
@@ -130,6 +239,7 @@ static void print_summary(const struct terminal *terminal, const struct check_fi
 		 counts[CHECK_NOTE] == 1 ? "" : "s", counts[CHECK_OK]);
 	terminal_print(terminal, tones[check_findings_worst(findings)], line);
 	fputc('\n', terminal->out);
+	print_next(terminal, check, counts[CHECK_ERROR] + counts[CHECK_WARNING]);
 }
 
 static int print_ids(const struct ctl *ctl)
@@ -186,7 +296,7 @@ static void run_groups(const struct ctl *ctl, struct check *check)
 			run_group(ctl, check, check_groups[i]);
 	terminal_init(&terminal, stdout);
 	if (!ctl->json)
-		print_summary(&terminal, check->findings);
+		print_summary(&terminal, check);
 }
 
 /* False, after saying so, when an argument is no domain. */

@@ -56,6 +56,7 @@ def test_a_cold_memory(lab, checker):
     one = found["cold-memory", "six.test"]
     assert one["severity"] == "error" and " 0 % are known" in one["observed"]
     assert "backupmxctl recipients import FILE --domain six.test" in one["mend"]
+    assert any("ssh root@mx1.six.test " in line for line in one["mend"]), one["mend"]
     users = pathlib.Path(lab.milter.folder) / "six"
     users.write_text("alice\nbob\n")
     assert lab.milter.ctl_process("recipients", "import", users, "--domain",
@@ -90,6 +91,17 @@ def test_learned_domains(lab, checker):
     assert one["severity"] == "warning"
     assert one["observed"] == "1 of at most 1, 0 of them asleep: alias.test"
     assert "max_learned_domains = 2" in one["mend"]
+
+
+@finding("learned-domains", present=True)
+def test_a_domain_that_is_never_learned(lab, checker):
+    lab.configure_milter({"domains": {"domains_from_mta": "no"}})
+    assert lab.milter.ctl_process("reload").returncode == 0
+    found = checker.check("example.test", "foreign.test")
+    one = found["learned-domains"]
+    assert (one["severity"], one["subject"]) == ("error", "foreign.test")
+    assert '[domain "foreign.test"]' in one["mend"]
+    assert checker.check("example.test").severity("learned-domains") == "ok"
 
 
 def test_without_a_daemon(lab):

@@ -29,6 +29,43 @@ def test_errors_and_nobody_there(lab):
     assert "no daemon has made it" in found["daemon"]["observed"]
 
 
+@finding("config", present=True)
+def test_no_file(lab):
+    """The daemon doesn't start without one; one that runs has another."""
+    checker = Checker(lab.backup_host)
+    found = checker.check("example.test")
+    assert found.severity("config") == "error"
+    assert found["config"]["observed"].startswith("there is no /etc/backupmx-milter/backupmx.ini")
+    mend = found["config"]["mend"][-1]
+    assert mend == "install -D -m 644 /dev/null /etc/backupmx-milter/backupmx.ini"
+    daemon = lab.milter.programs / "backupmx-milter"
+    assert lab.backup_host.run([daemon, "-t"], check=False).returncode == 78
+    other = checker.check("example.test", "-s", lab.milter.control_socket)
+    assert other.severity("config") == "warning" and other.severity("daemon") == "ok"
+    lab.backup_host.run(["sh", "-ec", mend])
+    assert lab.backup_host.run([daemon, "-t"], check=False).returncode == 0
+    assert checker.check("example.test").severity("config") == "ok"
+
+
+def test_many_domains(lab):
+    """What is alike is said once: reasons, mends, and what is in order."""
+    names = [f"d{number}.test" for number in range(40)]
+    lab.dns.change({name: [("MX", "10 mx1.example.test."), ("MX", "20 mx2.example.test.")]
+                    for name in names} | {"d7.test": [("MX", "10 mx2.example.test.")],
+                                          "d9.test": [("MX", "10 mx2.example.test.")]})
+    checker = Checker(lab.backup_host, lab.milter)
+    done = checker.run("check", *names)
+    lines = done.stdout.splitlines()
+    assert len([line for line in lines if line.startswith("  ok       mx-best: 38 in order, as ")
+                ]) == 1
+    assert [line for line in lines if line.startswith("  error    mx-best")] == [
+        "  error    mx-best d7.test: nobody is better than this host (10), and no",
+        "  error    mx-best d9.test: nobody is better than this host (10), and no"]
+    assert done.stdout.count("A backup is the second choice") <= 1
+    assert len(lines) < 400
+    assert len(checker.check(*names).all("mx-best")) == 40
+
+
 @finding("mode", "reference", present=True)
 def test_shadow_without_a_reference(lab):
     ini = pathlib.Path(lab.milter.folder) / "shadow.ini"

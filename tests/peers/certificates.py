@@ -59,10 +59,10 @@ class Authority:
                       "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", out)
         return Certificate(out, key)
 
-    def self_signed(self, name):
+    def self_signed(self, name, days=10):
         """A certificate for host `name` that nobody but itself vouches for."""
         key, out = self._path("self-signed.key"), self._path("self-signed.pem")
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                      "-nodes", "-days", "10", "-subj", "/CN=%s" % name,
+                      "-nodes", "-days", str(days), "-subj", "/CN=%s" % name,
                       "-addext", "subjectAltName=DNS:%s" % name, "-keyout", key, "-out", out)
         return Certificate(out, key)
