@@ -363,7 +363,7 @@ def test_behind_nat(lab):
         assert found.severity("proxy-interfaces", "203.0.113.20") == "error"
         assert [one["severity"] for one in found.all("proxy-interfaces", "203.0.113.20")] == [
             "error", "warning"]
-        assert "my_addresses = {203.0.113.20}" in found.all(
+        assert 'my_addresses = {"203.0.113.20"}' in found.all(
             "proxy-interfaces", "203.0.113.20")[1]["mend"]
         ini = pathlib.Path(lab.milter.folder) / "nat.ini"
         ini.write_text('[milter]\nmy_addresses = {203.0.113.20, "2001:db8:9::20"}\n')

@@ -58,9 +58,8 @@ def test_many_domains(lab):
     lines = done.stdout.splitlines()
     assert len([line for line in lines if line.startswith("  ok       mx-best: 38 in order, as ")
                 ]) == 1
-    assert [line for line in lines if line.startswith("  error    mx-best")] == [
-        "  error    mx-best d7.test: nobody is better than this host (10), and no",
-        "  error    mx-best d9.test: nobody is better than this host (10), and no"]
+    assert [line.split(":")[0] for line in lines if line.startswith("  error    mx-best")] == [
+        "  error    mx-best d7.test", "  error    mx-best d9.test"]
     assert done.stdout.count("A backup is the second choice") <= 1
     assert len(lines) < 400
     assert len(checker.check(*names).all("mx-best")) == 40
