@@ -59,6 +59,8 @@ struct mx_identity {
 
 /* Copies a name in lower case without its final dot. False when it is too long. */
 bool mxset_name_copy(char *target, size_t size, const char *name);
+/* Is such a name the zone's own, or below it? All are within "", the root. */
+bool mxset_name_is_within(const char *name, const char *zone);
 
 /* Adds a host; `name` "" or "." at preference 0 as the only host is a null MX. False when full. */
 bool mxset_add_host(struct mxset *set, const char *name, uint16_t preference);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* mx-ttl: do the records live long enough for an outage of DNS, and not too long for a change? */
-#include <string.h>
-
 #include "base/text.h"
 #include "check/authority.h"
 #include "check/mx.h"
@@ -101,15 +99,6 @@ static void say_life(const struct life *life, struct text *say)
 			(long long)life->ttl);
 }
 
-/* Is the host in the domain's own zone or below? A TTL of somebody else's can't be mended here. */
-static bool is_within(const char *host, const char *domain)
-{
-	size_t length = strlen(host), tail = strlen(domain);
-
-	return length > tail && host[length - tail - 1] == '.' &&
-	       strcmp(host + length - tail, domain) == 0;
-}
-
 static const enum dns_type address_types[] = { DNS_TYPE_A, DNS_TYPE_AAAA };
 
 /* Runs over the sets of records that concern a domain; adds those that are well to `say`. */
@@ -125,7 +114,8 @@ static bool domain_lives(struct check *check, const struct authority *authority,
 	}
 	for (size_t i = 0; i < domain->set.count; i++) {
 		const struct mx_host *host = &domain->set.hosts[i];
-		bool ours = host->role == MX_SELF || is_within(host->name, domain->name);
+		/* somebody else's TTL can't be mended here */
+		bool ours = host->role == MX_SELF || mxset_name_is_within(host->name, domain->name);
 
 		for (size_t j = 0; check_mx_concerns(&domain->set, host) && j < 2; j++) {
 			if (!life_find(check, authority, host->name, address_types[j], &life))

@@ -28,6 +28,16 @@ bool mxset_name_copy(char *target, size_t size, const char *name)
 	return true;
 }
 
+bool mxset_name_is_within(const char *name, const char *zone)
+{
+	size_t length = strlen(name), tail = strlen(zone);
+
+	if (tail == 0 || strcmp(name, zone) == 0)
+		return true;
+	return length > tail && name[length - tail - 1] == '.' &&
+	       strcmp(name + length - tail, zone) == 0;
+}
+
 bool mxset_add_host(struct mxset *set, const char *name, uint16_t preference)
 {
 	struct mx_host *host;

@@ -95,16 +95,6 @@ static void take_host(struct plan_host *host, struct resolve *resolve, const cha
 
 /* ---- zones ---- */
 
-static bool is_within(const char *name, const char *zone)
-{
-	size_t length = strlen(name), tail = strlen(zone);
-
-	if (tail == 0)
-		return true;
-	return strcmp(name, zone) == 0 || (length > tail && name[length - tail - 1] == '.' &&
-					   strcmp(name + length - tail, zone) == 0);
-}
-
 /* The SOA of the zone that a name lies in; NULL: DNS doesn't tell. Of a name that is an alias the
  * answer speaks of its target's zone, so its parents are asked. */
 static const struct dns_record *zone_of(struct resolve *resolve, const char *name)
@@ -116,7 +106,7 @@ static const struct dns_record *zone_of(struct resolve *resolve, const char *nam
 		at += *at == '.';
 		resolved = resolve_now(resolve, at, DNS_TYPE_SOA);
 		soa = resolved_record(resolved, DNS_TYPE_SOA, 0);
-		if (soa != NULL && is_within(at, soa->owner))
+		if (soa != NULL && mxset_name_is_within(at, soa->owner))
 			return soa;
 		if (resolved->status == DNS_FAILED)
 			return NULL;
@@ -271,7 +261,8 @@ static void take_backups(struct plan_gathered *gathered, struct check *check,
 			    wish->backup_count > 0 ? wish->backups[i].name
 						   : check_host_name(check));
 		/* who can't be told to lie elsewhere lies where its name says */
-		if (backup->zone[0] == '\0' && is_within(backup->host.name, gathered->facts.zone))
+		if (backup->zone[0] == '\0' &&
+		    mxset_name_is_within(backup->host.name, gathered->facts.zone))
 			text_copy(backup->zone, sizeof(backup->zone), gathered->facts.zone);
 	}
 }

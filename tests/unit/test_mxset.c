@@ -198,6 +198,17 @@ static void test_bounds(void **state)
 	assert_false(mxset_name_copy(small, sizeof(small), "long.test"));
 }
 
+static void test_names_within_a_zone(void **state)
+{
+	(void)state;
+	assert_true(mxset_name_is_within("example.test", "example.test"));
+	assert_true(mxset_name_is_within("mx1.example.test", "example.test"));
+	assert_true(mxset_name_is_within("example.test", ""));
+	assert_false(mxset_name_is_within("myexample.test", "example.test"));
+	assert_false(mxset_name_is_within("test", "example.test"));
+	assert_false(mxset_name_is_within("", "example.test"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_absences_stay),
 		cmocka_unit_test(test_roles_are_made_anew),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_names_within_a_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
