@@ -87,8 +87,6 @@ extern const struct check_group *const check_groups[];
 /* Does it look at options.server? Such a group is run when that is set, all others when it isn't.
  */
 bool check_group_is_outside(const struct check_group *group);
-/* NULL when there is none of that id. */
-const struct check_rule *check_rule_find(const char *id);
 
 /* Reads the configuration and finds out who we are. `status` must outlive the check; NULL: the
  * daemon doesn't answer. NULL when the resolver or TLS can't start. From then on the program

@@ -86,7 +86,6 @@ struct postfix_list {
 
 void postfix_list_split(const char *value, struct postfix_list *list);
 void postfix_list_fini(struct postfix_list *list);
-bool postfix_list_has(const struct postfix_list *list, const char *item);
 /* Does a list value have the item? */
 bool postfix_value_lists(const char *value, const char *item);
 

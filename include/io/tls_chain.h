@@ -30,8 +30,6 @@ const char *tls_chain_problem(struct tls *tls, const struct tls_chain *chain, co
 
 /* The names it is for, as "mx.example.test, *.example.test". Holds bytes of the peer's. */
 void tls_chain_names(const struct tls_chain *chain, char *buffer, size_t size);
-/* Seconds since 1970; -1 when that can't be read. */
-int64_t tls_chain_expires(const struct tls_chain *chain);
 
 enum tls_dane {
 	TLS_DANE_MATCHES,

@@ -3,8 +3,6 @@
  * All groups of rules, in the order in which they are run and shown, which is the order in which to
  * mend what they find: mail comes as soon as the MX records name this host, so all else is first.
  */
-#include <string.h>
-
 #include "check/groups.h"
 
 /* clang-format off */
@@ -27,13 +25,4 @@ const struct check_group *const check_groups[] = {
 bool check_group_is_outside(const struct check_group *group)
 {
 	return group == &check_group_server;
-}
-
-const struct check_rule *check_rule_find(const char *id)
-{
-	for (size_t i = 0; check_groups[i] != NULL; i++)
-		for (size_t j = 0; check_groups[i]->rules[j] != NULL; j++)
-			if (strcmp(check_groups[i]->rules[j]->id, id) == 0)
-				return check_groups[i]->rules[j];
-	return NULL;
 }

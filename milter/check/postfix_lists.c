@@ -49,7 +49,7 @@ void postfix_list_fini(struct postfix_list *list)
 	free(list->items);
 }
 
-bool postfix_list_has(const struct postfix_list *list, const char *item)
+static bool has(const struct postfix_list *list, const char *item)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (strcmp(list->items[i], item) == 0)
@@ -63,7 +63,7 @@ bool postfix_value_lists(const char *value, const char *item)
 	bool found;
 
 	postfix_list_split(value, &list);
-	found = postfix_list_has(&list, item);
+	found = has(&list, item);
 	postfix_list_fini(&list);
 	return found;
 }

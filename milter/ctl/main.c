@@ -9,10 +9,16 @@
 
 static const struct ctl_option no_options[] = { { .name = NULL } };
 
+#define MTA_CONFIG_OPTION                                                                          \
+	{                                                                                          \
+		"mta-config", "PATH",                                                              \
+			"the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it "    \
+			"isn't the usual "                                                         \
+			"one"                                                                      \
+	}
+
 static const struct ctl_option check_options[] = {
-	{ "mta-config", "PATH",
-	  "the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it isn't the usual "
-	  "one" },
+	MTA_CONFIG_OPTION,
 	{ "problems", NULL, "leave out what is in order" },
 	{ "server", "HOST",
 	  "look at a backup that somebody else runs, a host name or an address, from outside" },
@@ -29,9 +35,7 @@ static const struct ctl_option drill_options[] = {
 	{ "mail-log", "FILE",
 	  "the MTA's log; without it: what Postfix's maillog_file says, /var/log/mail.log or "
 	  "/var/log/maillog" },
-	{ "mta-config", "PATH",
-	  "the folder of Postfix's main.cf, or Sendmail's sendmail.cf, where it isn't the usual "
-	  "one" },
+	MTA_CONFIG_OPTION,
 	{ .name = NULL },
 };
 

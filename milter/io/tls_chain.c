@@ -7,7 +7,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -104,15 +103,6 @@ void tls_chain_names(const struct tls_chain *chain, char *buffer, size_t size)
 	GENERAL_NAMES_free(names);
 	if (text.length == 0)
 		text_add(&text, "no name");
-}
-
-int64_t tls_chain_expires(const struct tls_chain *chain)
-{
-	struct tm end;
-
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(chain->leaf), &end) != 1)
-		return -1;
-	return (int64_t)timegm(&end);
 }
 
 /* ---- DANE ---- */
