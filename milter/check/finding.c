@@ -92,6 +92,8 @@ static bool is_showable(const char *line)
 
 /* Half a command, or one for something else, does harm. */
 static char *format_mend(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));
+static char *format_mend(const char *format, va_list arguments)
 {
 	char line[CHECK_LINE_MAX];
 	int length = vsnprintf(line, sizeof(line), format, arguments);
