@@ -7,7 +7,8 @@
 static const struct check_rule config_rule = {
 	"config",
 	"the ini file is there and has no errors",
-	"With errors in it the daemon doesn't start, and a reload keeps the old settings.",
+	"Without it, or with errors in it, the daemon doesn't start; a reload keeps the old "
+	"settings.",
 };
 
 static const struct check_rule daemon_rule = {

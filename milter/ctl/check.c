@@ -81,7 +81,7 @@ static void print_mend(const struct terminal *terminal, const struct check_findi
 
 /* ---- what one group found ---- */
 
-#define ALIKE_MAX 5 /* of one rule, all in order, each on a line of its own */
+#define ALIKE_MAX 5 /* of one rule with nothing to mend, each on a line of its own */
 
 /* Findings of one group, [from, end). */
 struct span {
@@ -158,7 +158,13 @@ static void print_finding(const struct terminal *terminal, const struct span *sp
 		print_mend(terminal, finding);
 }
 
-/* Of many that are in order by one rule, one line; false when these are few. */
+static bool is_alike(const struct check_finding *a, const struct check_finding *b)
+{
+	return a->rule == b->rule && a->severity == b->severity && a->unseen == b->unseen;
+}
+
+/* Of many that are in order by one rule, or could not be looked at, one line; false when these are
+ * few. */
 static bool print_alike(const struct terminal *terminal, const struct span *span, size_t at)
 {
 	const struct check_finding *finding = check_finding_get(span->findings, at);
@@ -166,22 +172,21 @@ static bool print_alike(const struct terminal *terminal, const struct span *span
 	char line[8192];
 	TEXT_ON(say, line);
 
-	if (finding->severity != CHECK_OK)
+	if (is_to_mend(finding))
 		return false;
 	for (size_t i = span->from; i < span->end; i++) {
-		const struct check_finding *other = check_finding_get(span->findings, i);
-
-		if (other->rule != finding->rule || other->severity != CHECK_OK)
+		if (!is_alike(check_finding_get(span->findings, i), finding))
 			continue;
 		count++;
 		before += i < at;
 	}
 	if (count <= ALIKE_MAX)
 		return false;
-	text_add_format(&say, "%s: %zu in order, as %s: %s", finding->rule->id, count,
-			finding->subject, finding->observed);
+	text_add_format(&say, "%s: %zu %s, as %s: %s", finding->rule->id, count,
+			finding->unseen ? "not looked at" : "in order", finding->subject,
+			finding->observed);
 	if (before == 0)
-		print_head(terminal, CHECK_OK, line);
+		print_head(terminal, finding->severity, line);
 	return true;
 }
 
