@@ -93,6 +93,7 @@ void check_free(struct check *check)
 	resolve_free(check->resolve);
 	if (check->tls != NULL)
 		tls_free(check->tls);
+	loop_run_posted(check->loop); /* stops for answers that came before there was a wait */
 	loop_free(check->loop);
 	identity_fini(&check->identity);
 	config_errors_fini(&check->config_errors);

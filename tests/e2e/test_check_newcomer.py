@@ -25,6 +25,8 @@ INI = "/etc/backupmx-milter/backupmx.ini"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PRIMARY = {"A": "198.51.100.10", "AAAA": "2001:db8:1::10"}
 
+ROUTES = ["route replace 198.51.100.0/24 dev eth0", "route replace 2001:db8:1::/48 dev eth0"]
+
 # The questions of its postinst were answered with "Internet Site" and "example.test".
 MAIN_CF = """\
 smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)
@@ -92,7 +94,7 @@ class Newcomer:
         primary, lab = self.lab.primary, self.lab
         primary.host.ip(f"addr add {PRIMARY['A']}/32 dev eth0",
                         f"addr add {PRIMARY['AAAA']}/128 dev eth0 nodad")
-        self.host.ip("route add 198.51.100.0/24 dev eth0", "route add 2001:db8:1::/48 dev eth0")
+        self.host.ip(*ROUTES)
         issued = Authority(lab.scratch / "authority").self_signed("mail.example.test", days=60)
         chain = lab.scratch / "chain.pem"
         chain.write_text("".join(pathlib.Path(part).read_text()
@@ -200,6 +202,21 @@ def test_before_anything(newcomer):
         "error    config", "error    daemon", "error    local-domain", "error    milter-listed",
         "warning  host-helo", "warning  host-ptr", "error    mx-listed")]
     assert order == sorted(order)
+
+
+def test_without_a_network(newcomer):
+    """Questions fail before anybody waits for an answer."""
+    newcomer.host.ip("link set eth0 down")
+    try:
+        done = newcomer.ctl("check")
+        plan = newcomer.ctl("plan", "example.test")
+    finally:
+        newcomer.host.ip("link set eth0 up", "addr replace 2001:db8::20/64 dev eth0 nodad",
+                         *ROUTES)
+    assert done.returncode == 1 and done.stderr == "", done.stderr
+    assert "error    mx-lookup example.test: the question failed" in done.stdout
+    assert re.search(r"\d errors?, \d+ warnings?, ", done.stdout)
+    assert plan.returncode == 1 and "MX records of example.test" in plan.stderr, plan.stderr
 
 
 def test_the_advice_leads_to_a_backup(newcomer):
