@@ -9,8 +9,11 @@
  *    "mode": "enforce" or "shadow", "state": the domain's real one, "hold": as asked for,
  *    "tag": whether the message would get one, "mta": [flush] mta, to which it is to be sent}
  *
+ * With "alone": true the caller says that no other drill of this host has anybody left who follows
+ * it: those that run are ended first, as "fail".
+ *
  * It fails with exit 2 when D or ADDR is none, ADDR isn't of D or not plain (quotes, "%", "!",
- * blanks), or "hold" is no boolean; with exit 1 when D isn't ours, or not-backup, or DRILLS_MAX
+ * blanks), or "hold" or "alone" is no boolean; with exit 1 when D isn't ours, or not-backup, or DRILLS_MAX
  * drills are under way already.
  *
  * The message is `MAIL FROM:<> ENVID=drill-TOKEN` and one `RCPT TO:<ADDR>`, by SMTP from an address

@@ -28,6 +28,8 @@ bool drills_begin(struct drills *drills, struct drill_order *order, const char *
 bool drills_look(struct drills *drills, const char *token, struct drill *drill);
 /* Ends it; false when drill_finish() says so. A pass is kept. */
 bool drills_end(struct drills *drills, const char *token, enum drill_end end, const char *by);
+/* Ends all that run, as unfinished: nobody is there any more who would. */
+void drills_end_left(struct drills *drills, const char *by);
 /* When one last passed, seconds since 1970; 0: never. */
 int64_t drills_last_passed(const struct drills *drills);
 

@@ -79,6 +79,7 @@ static const char *read_recipient(const char *typed, struct drill_order *order)
 static bool read_order(struct control_call *call, struct drill_order *order)
 {
 	const json_t *hold = json_object_get(call->request, "hold");
+	const json_t *alone = json_object_get(call->request, "alone");
 	const char *domain = control_string(call, "domain", "");
 	const char *recipient = control_string(call, "recipient", "");
 	const char *wrong;
@@ -89,6 +90,8 @@ static bool read_order(struct control_call *call, struct drill_order *order)
 		control_fail(call, CONTROL_USAGE, "drill needs a domain and a recipient of it");
 	else if (hold != NULL && !json_is_boolean(hold))
 		control_fail(call, CONTROL_USAGE, "\"hold\" is true or false");
+	else if (alone != NULL && !json_is_boolean(alone))
+		control_fail(call, CONTROL_USAGE, "\"alone\" is true or false");
 	else if (!idna_domain_to_ascii(domain, order->domain, sizeof(order->domain)))
 		control_fail(call, CONTROL_USAGE, "\"%.300s\" is no domain name", domain);
 	else if ((wrong = read_recipient(recipient, order)) != NULL)
@@ -104,6 +107,8 @@ static void begin(struct control_call *call, struct drill_order *order, const st
 	char by[32];
 
 	name_caller(call, by, sizeof(by));
+	if (json_is_true(json_object_get(call->request, "alone")))
+		drills_end_left(drills_of(call), by);
 	if (!drills_begin(drills_of(call), order, by)) {
 		control_fail(call, CONTROL_NO,
 			     "%d drills are under way already: they end by themselves, in %d "

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/duration.h"
@@ -47,6 +48,7 @@ struct run {
 	char *socket_path;
 	char *log_path;
 	json_t *steps, *notes;
+	bool alone; /* no other drill of this host runs */
 	bool failed;
 };
 
@@ -165,16 +167,23 @@ static bool sweep(struct drill *drill, unsigned *removed)
 	return done;
 }
 
-/* Held messages of drills that were killed: nobody else's drill runs, or they were its. */
-static int sweep_before(struct run *run)
+/* Held messages of drills that were killed: nobody else's drill runs, or they were its. False: the
+ * queue can't be looked at. */
+static bool sweep_killed(struct run *run)
 {
-	unsigned removed;
-	bool done = sweep(&run->drill, &removed);
+	unsigned removed = 0;
+	bool done = !run->alone || sweep(&run->drill, &removed);
 
 	if (removed > 0)
 		note(run, "%u held message%s of a drill that was killed %s removed from the queue",
 		     removed, removed > 1 ? "s" : "", removed > 1 ? "were" : "was");
-	if (run->drill.hold && !done)
+	return done;
+}
+
+/* A message that is held where we can't see it could be neither released nor removed. */
+static int sweep_before(struct run *run)
+{
+	if (!sweep_killed(run) && run->drill.hold)
 		return ctl_fail(run->ctl, CTL_EXIT_NO,
 				"--hold: the MTA's queue can't be looked at, so nothing was sent; "
 				"--mta-config PATH says where the MTA has its configuration");
@@ -183,17 +192,28 @@ static int sweep_before(struct run *run)
 
 /* ---- one drill at a time ---- */
 
-/* The folder of the control socket is there for all who may drill; nothing is written to it. -1:
- * there is no such folder, and no daemon either. */
+/* Of the daemon's own user's drills. The file is new, so it is nobody else's. */
+static void give_to_owner(int fd, const char *socket_path)
+{
+	struct stat socket;
+
+	if (geteuid() == 0 && lstat(socket_path, &socket) == 0 && S_ISSOCK(socket.st_mode) &&
+	    fchown(fd, socket.st_uid, (gid_t)-1) != 0)
+		return; /* then root alone drills */
+}
+
+/* A file beside the control socket, which only those can open who may drill: root and the owner of
+ * that folder. Anybody else's lock would hold up all drills. -1 and errno. */
 static int open_lock(const char *socket_path)
 {
-	const char *slash = strrchr(socket_path, '/');
-	char *folder = slash != NULL && slash != socket_path
-			       ? memory_format("%.*s", (int)(slash - socket_path), socket_path)
-			       : memory_string(slash != NULL ? "/" : ".");
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *path = memory_format("%s.drill", socket_path);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	free(folder);
+	if (fd >= 0)
+		give_to_owner(fd, socket_path);
+	else if (errno == EEXIST)
+		fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	free(path);
 	return fd;
 }
 
@@ -205,7 +225,7 @@ static int take_turn(struct run *run)
 	bool said = false;
 
 	if (fd < 0)
-		return CTL_EXIT_OK;
+		return CTL_EXIT_OK; /* who may not drill, or where there is no daemon, hears soon */
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK || clock_now_ms() >= until)
 			return ctl_fail(run->ctl, CTL_EXIT_NO,
@@ -216,6 +236,7 @@ static int take_turn(struct run *run)
 		if (!interrupt_sleep(LOCK_LOOK_MS))
 			return ctl_fail(run->ctl, CTL_EXIT_NO, "interrupted; nothing was sent");
 	}
+	run->alone = true;
 	return CTL_EXIT_OK;
 }
 
@@ -302,8 +323,9 @@ static int ask_for_token(struct run *run, const char *domain)
 	struct drill *drill = &run->drill;
 	size_t length = strlen(drill->recipient);
 	int code = ctl_ask(run->ctl,
-			   json_pack("{s:s, s:s, s:s, s:b}", "command", "drill", "domain", domain,
-				     "recipient", ctl_option(run->ctl, "to"), "hold", drill->hold),
+			   json_pack("{s:s, s:s, s:s, s:b, s:b}", "command", "drill", "domain",
+				     domain, "recipient", ctl_option(run->ctl, "to"), "hold",
+				     drill->hold, "alone", run->alone),
 			   &drill->order);
 
 	if (drill->order == NULL)
@@ -412,6 +434,8 @@ static int finish(struct run *run)
 	end_token(run);
 	if (run->failed && !drill->gone && (drill->sent || ctl_flag(drill->told, "held")))
 		remove_message(run);
+	/* the MTA may have been at work on one when we began */
+	sweep_killed(run);
 	document = json_pack("{s:s, s:s, s:s, s:O, s:o, s:O}", "domain", drill->domain, "recipient",
 			     drill->recipient, "result", result, "steps", run->steps, "queue_id",
 			     text_or_null(drill->queue_id), "notes", run->notes);

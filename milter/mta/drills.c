@@ -225,6 +225,24 @@ bool drills_end(struct drills *drills, const char *token, enum drill_end end, co
 	return true;
 }
 
+void drills_end_left(struct drills *drills, const char *by)
+{
+	struct drill left[DRILLS_MAX];
+	size_t count = 0;
+
+	pthread_mutex_lock(&drills->lock);
+	for (size_t i = 0; i < DRILLS_MAX; i++) {
+		struct drill *drill = &drills->table.places[i];
+
+		if (drill->serial != 0 && drill_finish(drill, DRILL_FAILED, loop_now_ms()) &&
+		    !drill->overdue)
+			left[count++] = *drill;
+	}
+	pthread_mutex_unlock(&drills->lock);
+	for (size_t i = 0; i < count; i++)
+		log_result(&left[i], "unfinished", by);
+}
+
 int64_t drills_last_passed(const struct drills *drills)
 {
 	return drills->last_passed;

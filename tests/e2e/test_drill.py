@@ -353,6 +353,66 @@ def test_killed_and_the_next_one_cleans_up(ready):
     lab.backup_host.run(["postsuper", "-d", other_id])
 
 
+def test_killed_while_the_mta_was_at_work(ready):
+    """Its message comes to be held when the next one has looked for such already."""
+    lab = ready
+    with held_up(lab, "postsuper") as (path, reached, _):
+        process = start(lab, "--hold", path=path)
+        reached()
+        os.kill(process.program_pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        lab.backup_host.run(["sh", "-c", f"kill -KILL $(cat {path}/at)"])
+    [entry] = lab.backup.queue()
+    lab.backup_host.run(["postsuper", "-H", entry["queue_id"]], check=False)
+    with held_up(lab, "postcat") as (path, reached, let_go):
+        process = start(lab, "--json", path=path)
+        reached()
+        lab.backup_host.run(["postsuper", "-h", entry["queue_id"]], check=False)
+        let_go()
+        parsed = json.loads(process.communicate(timeout=60)[0])
+    assert parsed["result"] == "PASS", parsed
+    assert parsed["notes"] == [
+        "1 held message of a drill that was killed was removed from the queue"]
+    assert not lab.backup.queue(), lab.backup.queue_listing()
+
+
+def test_killed_again_and_again(ready):
+    """The tokens of those that were killed are withdrawn, and there is room for the next one."""
+    lab, mark = ready, ready.milter.mark()
+    given = []
+    for _ in range(20):
+        answer = lab.milter.ask("drill", domain=DOMAIN, recipient=KNOWN, hold=True)
+        given += [answer["result"]["token"]] if answer["exit"] == 0 else []
+    assert len(given) < 20          # no room
+    code, parsed = drill(lab)
+    assert code == 0 and parsed["notes"] == [], parsed
+    assert len(lab.milter.log_lines("drill: .* result=unfinished", mark)) == len(given)
+    for token in given:
+        answer = lab.milter.ask("drill_result", token=token)
+        assert answer["exit"] != 0 or answer["result"]["ended"] == "fail"
+
+
+def test_nobody_can_hold_it_up(ready):
+    """Who may not drill can't take its turn."""
+    lab = ready
+    folder = os.path.dirname(lab.milter.control_socket)
+    drill(lab)
+    locks = [folder, *(entry.path for entry in os.scandir(folder))]
+    script = ("import fcntl, os, sys, time\n"
+              "for path in sys.argv[1:]:\n"
+              "    try: fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+              "    except OSError: pass\n"
+              "print('ready', flush=True); time.sleep(60)\n")
+    with subprocess.Popen(["/usr/bin/python3", "-c", script, *locks], user=65432, group=65432,
+                          extra_groups=[], text=True, stdout=subprocess.PIPE) as stranger:
+        try:
+            assert stranger.stdout.readline() == "ready\n"
+            code, parsed = drill(lab)
+        finally:
+            stranger.kill()
+    assert code == 0 and parsed["notes"] == [], parsed
+
+
 # ---- the milter isn't in it
 
 def test_mta_asks_no_milter(ready):
