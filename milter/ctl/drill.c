@@ -171,8 +171,8 @@ static bool sweep(struct drill *drill, unsigned *removed)
  * queue can't be looked at. */
 static bool sweep_killed(struct run *run)
 {
-	unsigned removed = 0;
-	bool done = !run->alone || sweep(&run->drill, &removed);
+	unsigned removed;
+	bool done = sweep(&run->drill, &removed);
 
 	if (removed > 0)
 		note(run, "%u held message%s of a drill that was killed %s removed from the queue",
@@ -434,8 +434,8 @@ static int finish(struct run *run)
 	end_token(run);
 	if (run->failed && !drill->gone && (drill->sent || ctl_flag(drill->told, "held")))
 		remove_message(run);
-	/* the MTA may have been at work on one when we began */
-	sweep_killed(run);
+	if (run->alone) /* the MTA may have been at work on one when we began */
+		sweep_killed(run);
 	document = json_pack("{s:s, s:s, s:s, s:O, s:o, s:O}", "domain", drill->domain, "recipient",
 			     drill->recipient, "result", result, "steps", run->steps, "queue_id",
 			     text_or_null(drill->queue_id), "notes", run->notes);
