@@ -28,6 +28,8 @@ Tiers (all of them without one named):
   daemon      the daemon against scripted peers (tests/daemon)
   e2e         the daemon between real servers in network namespaces (tests/e2e)
   distcheck   make distcheck
+  package     the Debian package and the RPM: built, judged, installed, upgraded, removed in a clean
+              root file system (tests/package)
 
 Builds, each in build/NAME: gcc, clang, asan (address and undefined behaviour), tsan (threads).
 The unit tier runs on all of them, daemon on gcc, asan and tsan, e2e on gcc and asan.
@@ -52,7 +54,7 @@ BUILDS = {
     "tsan": ["--enable-werror", "--with-sanitizer=thread"],
 }
 PYTEST_BUILDS = {"daemon": ["gcc", "asan", "tsan"], "e2e": ["gcc", "asan"]}
-TIERS = ["lint", "unit", "daemon", "e2e", "distcheck"]
+TIERS = ["lint", "unit", "daemon", "e2e", "distcheck", "package"]
 
 SUPPRESSIONS = TOP / "tests/sanitizers"
 SANITIZER_OPTIONS = {
@@ -132,6 +134,11 @@ def count_status(job):
 
 # What there is to run.
 
+def pytest_command(job, module):
+    return [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-rfE",
+            f"--junitxml={job.junit}", str(module)]
+
+
 def pytest_jobs(tier, build):
     """One job per module: they share nothing, so they may run side by side."""
     # The longest first, roughly: none should be alone at the end.
@@ -143,13 +150,29 @@ def pytest_jobs(tier, build):
     for module in modules:
         job = Job(f"{tier} {build} {module.stem}", [], (f"build {build}",), folder=TOP,
                   count=count_junit)
-        job.command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                       "-rfE", f"--junitxml={job.junit}", str(module)]
+        job.command = pytest_command(job, module)
         if tier == "daemon":
             # A loopback of its own: ports and addresses can't collide with another job's.
             job.command = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh",
                            *job.command]
         job.environment = {"BACKUPMX_BUILD": str(TOP / "build" / build)}
+        yield job
+
+
+def package_jobs():
+    """The packages are built by their own scripts, from the source archive; the unit tier has run
+    their unit tests. Then one job per module that looks at them."""
+    folder = TOP / "build/package"
+    for kind, variable in (("deb", "DEB_BUILD_OPTIONS"), ("rpm", "BACKUPMX_NO_CHECK")):
+        build = f'rm -rf "$1"; exec packaging/build-{kind} "$1"'
+        yield Job(f"package {kind}", ["sh", "-ec", build, "sh", str(folder / kind)],
+                  ("autoreconf",), COMPILING,
+                  environment={variable: "nocheck parallel=2"})
+    for module, needs in (("test_debian", ("package deb",)),
+                          ("test_rpm", ("package deb", "package rpm"))):
+        job = Job(f"package {module}", [], needs, count=count_junit,
+                  environment={"BACKUPMX_PACKAGES": str(folder)})
+        job.command = pytest_command(job, TOP / f"tests/package/{module}.py")
         yield job
 
 
@@ -182,6 +205,8 @@ def all_jobs(tiers, builds):
         jobs.append(Job("distcheck", ["make", "distcheck"],
                         ("unit gcc",) if "unit" in tiers else ("build gcc",), COMPILING,
                         TOP / "build/gcc", count=count_status))
+    if "package" in tiers:
+        jobs += package_jobs()
     for tier in ("e2e", "daemon"):
         if tier in tiers:
             for build in PYTEST_BUILDS[tier]:
@@ -274,7 +299,7 @@ class Runner:
         machine: its clocks are real. It is named as flaky all the same. What a sanitizer reported
         has nothing to do with load, and stays."""
         for job in [job for job in self.done.values() if job.failed and job.status != -1]:
-            if job.name.split()[0] not in ("daemon", "e2e"):
+            if not re.match(r"daemon|e2e|package test_", job.name):
                 continue
             if "Sanitizer" in job.log.read_text(errors="replace"):
                 continue
