@@ -13,8 +13,8 @@
  * it: those that run are ended first, as "fail".
  *
  * It fails with exit 2 when D or ADDR is none, ADDR isn't of D or not plain (quotes, "%", "!",
- * blanks), or "hold" or "alone" is no boolean; with exit 1 when D isn't ours, or not-backup, or DRILLS_MAX
- * drills are under way already.
+ * blanks), or "hold" or "alone" is no boolean; with exit 1 when D isn't ours, or not-backup, or
+ * DRILLS_MAX drills are under way already.
  *
  * The message is `MAIL FROM:<> ENVID=drill-TOKEN` and one `RCPT TO:<ADDR>`, by SMTP from an address
  * of this host, within five minutes. What isn't just so is an ordinary message, and the log says
