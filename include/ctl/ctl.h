@@ -131,6 +131,9 @@ void ctl_print_domain(const struct terminal *terminal, const json_t *domain);
 /* "up (recovering)", "down". */
 const char *ctl_domain_state(const json_t *domain);
 
+/* A JSON string of what may hold foreign bytes, which need not be UTF-8; cut at 4 kB. */
+json_t *ctl_printable(const char *string);
+
 /* Values of a result, with fallbacks for null and missing ones. */
 const char *ctl_string(const json_t *object, const char *key);
 long long ctl_number(const json_t *object, const char *key);

@@ -17,6 +17,7 @@
 #include "ctl/ctl.h"
 
 #define ANSWER_MAX     (256UL << 20)
+#define PRINTABLE_MAX  4096
 #define ANSWER_SECONDS 60
 
 /* -s, else what the configuration says. The default one need not be there, nor be readable for
@@ -155,13 +156,8 @@ int ctl_fail(const struct ctl *ctl, int code, const char *message)
 		return code;
 	}
 	error = json_pack("{s:s}", "error", message);
-	if (error == NULL) { /* somebody's bytes that are no UTF-8 */
-		char shown[4096];
-		TEXT_ON(text, shown);
-
-		text_add_printable(&text, message, strlen(message));
-		error = json_pack("{s:s}", "error", shown);
-	}
+	if (error == NULL) /* somebody's bytes that are no UTF-8 */
+		error = json_pack("{s:o}", "error", ctl_printable(message));
 	ctl_print_json(ctl, error);
 	json_decref(error);
 	return code;
@@ -281,6 +277,15 @@ bool ctl_print_json(const struct ctl *ctl, const json_t *result)
 	json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	return true;
+}
+
+json_t *ctl_printable(const char *string)
+{
+	char shown[PRINTABLE_MAX];
+	TEXT_ON(text, shown);
+
+	text_add_printable(&text, string, strlen(string));
+	return json_string(shown);
 }
 
 const char *ctl_string(const json_t *object, const char *key)

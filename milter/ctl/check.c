@@ -20,26 +20,17 @@ static const enum terminal_tone tones[] = {
 
 /* ---- JSON ---- */
 
-/* Foreign bytes may be no UTF-8. */
-static json_t *printable(const char *string)
-{
-	char shown[4096];
-	TEXT_ON(text, shown);
-
-	text_add_printable(&text, string, strlen(string));
-	return json_string(shown);
-}
-
 static json_t *finding_json(const struct check_finding *finding)
 {
 	json_t *mend = json_array();
 
 	for (size_t i = 0; i < finding->mend_count; i++)
-		json_array_append_new(mend, printable(finding->mend[i]));
+		json_array_append_new(mend, ctl_printable(finding->mend[i]));
 	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b}", "id", finding->rule->id, "severity",
 			 check_severity_name(finding->severity), "subject",
-			 printable(finding->subject), "observed", printable(finding->observed),
-			 "why", finding->rule->why, "mend", mend, "unseen", finding->unseen);
+			 ctl_printable(finding->subject), "observed",
+			 ctl_printable(finding->observed), "why", finding->rule->why, "mend", mend,
+			 "unseen", finding->unseen);
 }
 
 static json_t *result_json(const struct check_findings *findings)

@@ -54,16 +54,9 @@ struct run {
 
 /* ---- what is said ---- */
 
-/* Foreign bytes may be no UTF-8. */
 static json_t *text_or_null(const char *string)
 {
-	char shown[DRILL_WORDS_MAX];
-	TEXT_ON(text, shown);
-
-	if (string[0] == '\0')
-		return json_null();
-	text_add_printable(&text, string, strlen(string));
-	return json_string(shown);
+	return string[0] != '\0' ? ctl_printable(string) : json_null();
 }
 
 static void __attribute__((format(printf, 2, 3))) note(struct run *run, const char *format, ...)

@@ -340,16 +340,6 @@ void plan_print(const struct plan *plan, const struct plan_gathered *gathered,
 
 /* ---- JSON ---- */
 
-/* Foreign bytes may be no UTF-8. */
-static json_t *printable(const char *string)
-{
-	char shown[PLAN_LINE_MAX];
-	TEXT_ON(text, shown);
-
-	text_add_printable(&text, string, strlen(string));
-	return json_string(shown);
-}
-
 static json_t *ttl_json(int64_t ttl)
 {
 	return ttl > 0 ? json_integer(ttl) : json_null();
@@ -383,8 +373,8 @@ static json_t *record_json(const struct plan_record *record)
 {
 	return json_pack(
 		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o}", "action", plan_action_name(record->action),
-		"name", printable(record->name), "type", plan_type_name(record->type), "elsewhere",
-		record->elsewhere, "now",
+		"name", ctl_printable(record->name), "type", plan_type_name(record->type),
+		"elsewhere", record->elsewhere, "now",
 		record->action == PLAN_ADD ? json_null() : value_json(record, &record->now), "then",
 		record->action == PLAN_REMOVE ? json_null() : value_json(record, &record->then),
 		"why", whys_json(record->whys));
@@ -396,7 +386,7 @@ static json_t *note_json(const struct plan_note *note)
 
 	plan_note_say(note, say, sizeof(say));
 	return json_pack("{s:s, s:o, s:o}", "id", plan_advice_name(note->advice), "subject",
-			 printable(note->subject), "text", printable(say));
+			 ctl_printable(note->subject), "text", ctl_printable(say));
 }
 
 static void append_line(void *arg, const char *line)
@@ -439,12 +429,12 @@ json_t *plan_to_json(const struct plan *plan, const struct plan_gathered *gather
 	const struct plan_facts *facts = &gathered->facts;
 	bool hindered = plan->obstacle != PLAN_NO_OBSTACLE;
 	char say[SAY_MAX];
-	json_t *result =
-		json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "domain", facts->domain.name, "zone",
-			  facts->zone_known ? printable(facts->zone) : json_null(), "server",
-			  gathered->server[0] != '\0' ? printable(gathered->server) : json_null(),
-			  "complete", !hindered && !plan_has_changes(plan), "records",
-			  records_json(plan), "notes", notes_json(plan));
+	json_t *result = json_pack(
+		"{s:s, s:o, s:o, s:b, s:o, s:o}", "domain", facts->domain.name, "zone",
+		facts->zone_known ? ctl_printable(facts->zone) : json_null(), "server",
+		gathered->server[0] != '\0' ? ctl_printable(gathered->server) : json_null(),
+		"complete", !hindered && !plan_has_changes(plan), "records", records_json(plan),
+		"notes", notes_json(plan));
 
 	if (hindered) {
 		plan_say_obstacle(plan, facts, say, sizeof(say));
