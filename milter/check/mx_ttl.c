@@ -3,9 +3,7 @@
 #include "base/text.h"
 #include "check/authority.h"
 #include "check/mx.h"
-
-#define TTL_LEAST 300
-#define TTL_MOST  86400
+#include "core/plan.h"
 
 const struct check_rule check_rule_mx_ttl = {
 	"mx-ttl",
@@ -75,9 +73,9 @@ static bool life_judge(struct check *check, const struct check_domain *domain,
 {
 	const char *type = type_name(life->type);
 
-	if (life->ttl >= TTL_LEAST && life->ttl <= TTL_MOST)
+	if (life->ttl >= PLAN_TTL_LEAST && life->ttl <= PLAN_TTL_MOST)
 		return false;
-	if (life->cached && life->ttl < TTL_LEAST) {
+	if (life->cached && life->ttl < PLAN_TTL_LEAST) {
 		check_unseen(check->findings, &check_rule_mx_ttl, domain->name,
 			     "no name server of the zone of %s %s answers this host, and the TTL "
 			     "of %lld that the resolver has left says little",
@@ -87,7 +85,7 @@ static bool life_judge(struct check *check, const struct check_domain *domain,
 	check_add(check->findings, &check_rule_mx_ttl, severity, domain->name,
 		  "%s %s has a TTL of %lld seconds, which is %s", life->name, type,
 		  (long long)life->ttl,
-		  life->ttl < TTL_LEAST ? "less than five minutes" : "more than a day");
+		  life->ttl < PLAN_TTL_LEAST ? "less than five minutes" : "more than a day");
 	mend_life(check, life);
 	return true;
 }
