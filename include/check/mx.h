@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 #include "check/check.h"
+#include "core/plan.h"
 
-#define CHECK_MX_TTL 3600 /* seconds, in the zone lines that mend something */
+#define CHECK_MX_TTL PLAN_TTL_GOOD /* in the zone lines that mend something */
 
 /* Has it MX records to judge? (Not when there are none, or it takes no mail.) */
 bool check_mx_has_hosts(const struct check_domain *domain);

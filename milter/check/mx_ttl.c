@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include "check/authority.h"
 #include "check/mx.h"
-#include "core/plan.h"
 
 const struct check_rule check_rule_mx_ttl = {
 	"mx-ttl",
