@@ -209,7 +209,10 @@ static void judge_soft_bounce(struct check *check, const struct postfix *postfix
 			"relaying are refused for a while only, and come again");
 		postfix_mend_set(check, postfix, NULL, "soft_bounce", "no");
 		postfix_mend_reload(check, postfix);
-	} else if (relay == NULL || postfix_value_is_yes(postfix, relay, "soft_bounce")) {
+	} else if (relay == NULL) {
+		mta_unseen(check, MTA_RULE_SOFT_BOUNCE, NULL,
+			   "relay_transport = %s, which master.cf doesn't have", transport);
+	} else if (postfix_value_is_yes(postfix, relay, "soft_bounce")) {
 		mta_add(check, MTA_RULE_SOFT_BOUNCE, CHECK_OK, NULL,
 			"soft_bounce = no, and yes for the transport %s", name);
 	} else {
