@@ -9,6 +9,7 @@
 #define COVERAGE_WANTED 0.5 /* of those asked for in 30 days */
 #define NEARLY_FULL	90  /* percent */
 #define NAMES_MAX_BYTES 400
+#define NAMES_LINE_MAX	3000 /* of a command */
 
 static const struct check_rule cold_rule = {
 	"cold-memory",
@@ -76,17 +77,62 @@ static void coverage_judge(struct check *check, const struct check_domain *domai
 		import_mend(check, domain);
 }
 
-/* What the daemon has no status of. */
-static void unknown_say(struct check *check, const struct check_domain *domain)
+/* ---- domains that the daemon doesn't know ---- */
+
+/* Should it be named in the configuration? A domain is learned when it has us as its backup. */
+static bool is_unnamed(const struct check *check, const struct check_domain *domain)
 {
-	if (check->status == NULL)
+	return check->status != NULL && domain->status == NULL &&
+	       domain->config == &check->config->unlisted &&
+	       (!check->config->domains.from_mta || domain->set.standing == MX_STANDING_BACKUP);
+}
+
+/* One command for all of them, so that it is pasted once; for this one alone when these are too
+ * many for a line. */
+static void name_mend(struct check *check, const struct check_domain *domain)
+{
+	char line[NAMES_LINE_MAX], path[512];
+	TEXT_ON(names, line);
+	TEXT_ON(file, path);
+
+	text_add_shell(&file, check_config_path(check));
+	for (size_t i = 0; i < check->domain_count; i++) {
+		if (!is_unnamed(check, &check->domains[i]))
+			continue;
+		text_add(&names, " ");
+		text_add_shell(&names, check->domains[i].name);
+	}
+	if (names.cut) {
+		names.length = 0;
+		names.cut = false;
+		text_add(&names, " ");
+		text_add_shell(&names, domain->name);
+	}
+	check_mend(check->findings, "# name it at the end of the configuration, and it is watched "
+				    "from now on:");
+	check_mend(check->findings, "printf '\\n[domain \"%%s\"]\\n'%s >>%s", line, path);
+	check_mend(check->findings, "backupmxctl reload");
+}
+
+static void unknown_judge(struct check *check, const struct check_domain *domain)
+{
+	if (check->status == NULL) {
 		check_unseen(check->findings, &cold_rule, domain->name,
 			     "the daemon doesn't answer");
-	else
+	} else if (domain->config != &check->config->unlisted) {
+		check_add(check->findings, &cold_rule, CHECK_WARNING, domain->name,
+			  "the daemon doesn't know this domain, though the configuration names "
+			  "it");
+		check_mend(check->findings, "backupmxctl reload");
+	} else if (check->config->domains.from_mta && is_unnamed(check, domain)) {
+		check_add(check->findings, &cold_rule, CHECK_WARNING, domain->name,
+			  "the daemon learns this domain with the first mail for it, and until "
+			  "then knows nobody of it");
+		name_mend(check, domain);
+	} else {
 		check_unseen(check->findings, &cold_rule, domain->name,
-			     "the daemon doesn't know this domain yet: it learns it with the first "
-			     "mail for it; a section [domain \"%s\"] has it watched at once",
-			     domain->name);
+			     "the daemon doesn't know this domain (yet)");
+	}
 }
 
 static void cold_judge(struct check *check, const struct check_domain *domain)
@@ -96,7 +142,7 @@ static void cold_judge(struct check *check, const struct check_domain *domain)
 	long long valid = json_integer_value(json_object_get(recipients, "valid"));
 
 	if (domain->status == NULL)
-		unknown_say(check, domain);
+		unknown_judge(check, domain);
 	else if (state_is(domain, "not-backup"))
 		check_unseen(check->findings, &cold_rule, domain->name,
 			     "this host is no backup for it, so nothing is remembered");
@@ -205,20 +251,16 @@ static bool unlearned_judge(struct check *check)
 {
 	bool any = false;
 
-	for (size_t i = 0; check->status != NULL && i < check->domain_count; i++) {
+	for (size_t i = 0; i < check->domain_count; i++) {
 		const struct check_domain *domain = &check->domains[i];
 
-		if (domain->status != NULL)
+		if (!is_unnamed(check, domain))
 			continue;
 		any = true;
 		check_add(check->findings, &learned_rule, CHECK_ERROR, domain->name,
 			  "domains_from_mta = no, and nothing else names it: the milter leaves its "
 			  "mail alone");
-		check_mend(check->findings, "# at the end of %s:",
-			   check->options.config_path != NULL ? check->options.config_path
-							      : CONFIG_DEFAULT_PATH);
-		check_mend(check->findings, "[domain \"%s\"]", domain->name);
-		check_mend(check->findings, "backupmxctl reload");
+		name_mend(check, domain);
 	}
 	return any;
 }

@@ -100,8 +100,25 @@ def test_a_domain_that_is_never_learned(lab, checker):
     found = checker.check("example.test", "foreign.test")
     one = found["learned-domains"]
     assert (one["severity"], one["subject"]) == ("error", "foreign.test")
-    assert '[domain "foreign.test"]' in one["mend"]
     assert checker.check("example.test").severity("learned-domains") == "ok"
+    lab.backup_host.run(["sh", "-ec", one["mend"][1]])
+    one = checker.check("foreign.test")["cold-memory"]
+    assert (one["severity"], one["mend"]) == ("warning", ["backupmxctl reload"])
+    assert lab.milter.ctl_process("reload").returncode == 0
+    assert checker.check("foreign.test").severity("learned-domains") == "ok"
+
+
+@finding("cold-memory", present=True)
+def test_domains_that_nobody_wrote_to(lab, checker):
+    lab.configure_milter()
+    assert lab.milter.ctl_process("reload").returncode == 0
+    found = checker.check("pair.test", "hung.test", "best.test")
+    assert found["cold-memory", "best.test"]["unseen"]
+    pair, hung = found["cold-memory", "pair.test"], found["cold-memory", "hung.test"]
+    assert pair["severity"] == "warning" and pair["mend"] == hung["mend"]
+    lab.backup_host.run(["sh", "-ec", pair["mend"][1]])
+    assert lab.milter.ctl_process("reload").returncode == 0
+    assert "no recipient is known" in checker.check("hung.test")["cold-memory"]["observed"]
 
 
 def test_without_a_daemon(lab):
