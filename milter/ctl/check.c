@@ -72,7 +72,7 @@ static void print_mend(const struct terminal *terminal, const struct check_findi
 
 /* ---- what one group found ---- */
 
-#define ALIKE_MAX 5 /* of one rule with nothing to mend, each on a line of its own */
+#define ALIKE_MAX 5 /* that are alike, each on a line of its own */
 
 /* Findings of one group, [from, end). */
 struct span {
@@ -127,17 +127,12 @@ static void print_head(const struct terminal *terminal, enum check_severity seve
 	terminal_marked(terminal, tones[severity], first, line);
 }
 
-static void print_finding(const struct terminal *terminal, const struct span *span, size_t at)
+/* Reason and mend, where there is something to mend. */
+static void print_advice(const struct terminal *terminal, const struct span *span, size_t at)
 {
 	const struct check_finding *finding = check_finding_get(span->findings, at);
-	char line[8192];
-	TEXT_ON(say, line);
 	bool why, mend;
 
-	text_add_format(&say, "%s%s%s: %s%s", finding->rule->id,
-			finding->subject[0] != '\0' ? " " : "", finding->subject,
-			finding->unseen ? "not looked at: " : "", finding->observed);
-	print_head(terminal, finding->severity, line);
 	if (!is_to_mend(finding))
 		return;
 	find_said(span, at, &why, &mend);
@@ -149,36 +144,57 @@ static void print_finding(const struct terminal *terminal, const struct span *sp
 		print_mend(terminal, finding);
 }
 
+/* What is to be mended is alike when one mend serves all of it. */
 static bool is_alike(const struct check_finding *a, const struct check_finding *b)
 {
-	return a->rule == b->rule && a->severity == b->severity && a->unseen == b->unseen;
+	if (a->rule != b->rule || a->severity != b->severity || a->unseen != b->unseen)
+		return false;
+	return !is_to_mend(a) ||
+	       (a->mend_count > 0 && same_mend(a, b) && strcmp(a->observed, b->observed) == 0);
 }
 
-/* Of many that are in order by one rule, or could not be looked at, one line; false when these are
- * few. */
-static bool print_alike(const struct terminal *terminal, const struct span *span, size_t at)
+/* How many are like the `at`th, itself included; *before: of those before it. */
+static size_t count_alike(const struct span *span, size_t at, size_t *before)
 {
 	const struct check_finding *finding = check_finding_get(span->findings, at);
-	size_t count = 0, before = 0;
-	char line[8192];
-	TEXT_ON(say, line);
+	size_t count = 0;
 
-	if (is_to_mend(finding))
-		return false;
+	*before = 0;
 	for (size_t i = span->from; i < span->end; i++) {
 		if (!is_alike(check_finding_get(span->findings, i), finding))
 			continue;
 		count++;
-		before += i < at;
+		*before += i < at;
 	}
-	if (count <= ALIKE_MAX)
-		return false;
-	text_add_format(&say, "%s: %zu %s, as %s: %s", finding->rule->id, count,
-			finding->unseen ? "not looked at" : "in order", finding->subject,
-			finding->observed);
-	if (before == 0)
-		print_head(terminal, finding->severity, line);
-	return true;
+	return count;
+}
+
+static const char *words_for_many(const struct check_finding *finding)
+{
+	if (is_to_mend(finding))
+		return "alike";
+	return finding->unseen ? "not looked at" : "in order";
+}
+
+/* Of many that are alike the first stands for all. */
+static void print_finding(const struct terminal *terminal, const struct span *span, size_t at)
+{
+	const struct check_finding *finding = check_finding_get(span->findings, at);
+	size_t before, count = count_alike(span, at, &before);
+	char line[8192];
+	TEXT_ON(say, line);
+
+	if (count > ALIKE_MAX && before > 0)
+		return;
+	if (count > ALIKE_MAX)
+		text_add_format(&say, "%s: %zu %s, as %s: %s", finding->rule->id, count,
+				words_for_many(finding), finding->subject, finding->observed);
+	else
+		text_add_format(&say, "%s%s%s: %s%s", finding->rule->id,
+				finding->subject[0] != '\0' ? " " : "", finding->subject,
+				finding->unseen ? "not looked at: " : "", finding->observed);
+	print_head(terminal, finding->severity, line);
+	print_advice(terminal, span, at);
 }
 
 /* The findings from the `from`th on, which are those of one group. */
@@ -196,8 +212,7 @@ static void print_group(const struct terminal *terminal, const struct check_grou
 			fputc('\n', terminal->out);
 		}
 		titled = true;
-		if (!print_alike(terminal, &span, i))
-			print_finding(terminal, &span, i);
+		print_finding(terminal, &span, i);
 	}
 	if (titled)
 		fputc('\n', terminal->out);

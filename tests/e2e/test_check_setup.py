@@ -62,6 +62,7 @@ def test_many_domains(lab):
         "  error    mx-best d7.test", "  error    mx-best d9.test"]
     assert done.stdout.count("A backup comes behind the primary.") == 1
     assert done.stdout.count(" canary: 38 not looked at, as ") == 1
+    assert done.stdout.count("warning  cold-memory: 38 alike, as ") == 1
     assert len(lines) < 400
     assert len(checker.check(*names).all("mx-best")) == 40
 
