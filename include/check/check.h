@@ -71,7 +71,8 @@ struct check {
 	size_t domain_count;
 	const json_t *status; /* the daemon's answer to "status"; NULL: it doesn't answer */
 	struct check_findings *findings;
-	struct mta *mta; /* this host's MTA; NULL until mta_get() */
+	struct mta *mta;	     /* this host's MTA; NULL until mta_get() */
+	struct authority *authority; /* NULL until check_mx_authority() */
 };
 
 /* Rules that belong together: they share facts, and a heading. */

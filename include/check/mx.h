@@ -29,7 +29,12 @@ const char *check_mx_own_name(const struct mxset *set);
 /* A preference behind all others than us, with room between. */
 unsigned check_mx_preference_behind(const struct mxset *set);
 
-/* Adds the zone line of an MX record as a mend. */
+/* What the zones' own servers say of the MX records of all domains, and of the addresses of the
+ * hosts that concern us; they are asked at the first call. */
+const struct authority *check_mx_authority(struct check *check);
+
+/* Adds the zone line of an MX record as a mend, with the TTL of those that the domain has, where
+ * that is a good one: all of a set have the same. */
 void check_mend_mx(struct check *check, const char *domain, unsigned preference,
 		   const char *target);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "check/authority.h"
 #include "check/mta.h"
 #include "conf/options.h"
 
@@ -87,6 +88,8 @@ void check_free(struct check *check)
 	}
 	free(check->domains);
 	mta_free(check->mta);
+	if (check->authority != NULL)
+		authority_free(check->authority);
 	if (check->smtp != NULL)
 		smtp_clients_free(check->smtp);
 	dns_free(check->dns);

@@ -106,13 +106,7 @@ bool check_mx_is_literal(const struct mx_host *host, struct ip *ip)
 	return ip_parse_literal(bare, ip);
 }
 
-void check_mend_mx(struct check *check, const char *domain, unsigned preference, const char *target)
-{
-	check_mend(check->findings, "%s. %d IN MX %u %s.", domain, CHECK_MX_TTL, preference,
-		   target);
-}
-
-/* The same for this host. */
+/* The zone line of this host's MX record. */
 static void mend_own_mx(struct check *check, const char *domain, unsigned preference)
 {
 	if (check_name_is_full(check_host_name(check)))

@@ -134,14 +134,35 @@ static void want(struct authority *authority, const struct check_domain *domain)
 			authority_want(authority, domain->set.hosts[i].name, address_types[j]);
 }
 
-void check_mx_ttl_judge(struct check *check)
+const struct authority *check_mx_authority(struct check *check)
 {
-	struct authority *authority = authority_new(check);
-
+	if (check->authority != NULL)
+		return check->authority;
+	check->authority = authority_new(check);
 	for (size_t i = 0; i < check->domain_count; i++)
 		if (check_mx_has_hosts(&check->domains[i]))
-			want(authority, &check->domains[i]);
-	authority_ask(authority);
+			want(check->authority, &check->domains[i]);
+	authority_ask(check->authority);
+	return check->authority;
+}
+
+void check_mend_mx(struct check *check, const char *domain, unsigned preference, const char *target)
+{
+	const struct resolved *mx =
+		authority_answer(check_mx_authority(check), domain, DNS_TYPE_MX);
+	const struct dns_record *record = mx != NULL ? resolved_record(mx, DNS_TYPE_MX, 0) : NULL;
+	int64_t ttl = CHECK_MX_TTL;
+
+	if (record != NULL && record->ttl >= TTL_LEAST && record->ttl <= TTL_MOST)
+		ttl = record->ttl;
+	check_mend(check->findings, "%s. %lld IN MX %u %s.", domain, (long long)ttl, preference,
+		   target);
+}
+
+void check_mx_ttl_judge(struct check *check)
+{
+	const struct authority *authority = check_mx_authority(check);
+
 	for (size_t i = 0; i < check->domain_count; i++) {
 		char line[2048];
 		TEXT_ON(say, line);
@@ -151,5 +172,4 @@ void check_mx_ttl_judge(struct check *check)
 			check_add(check->findings, &check_rule_mx_ttl, CHECK_OK,
 				  check->domains[i].name, "seconds: %s", line);
 	}
-	authority_free(authority);
 }

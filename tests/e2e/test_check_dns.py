@@ -141,11 +141,11 @@ def test_no_usable_records(found):
 def test_not_a_backups_place(found):
     assert found.severity("mx-listed", "unlisted.test") == "error"
     assert found["mx-listed", "unlisted.test"]["mend"][0] == (
-        "unlisted.test. 3600 IN MX 20 mx2.example.test.")
+        "unlisted.test. 300 IN MX 20 mx2.example.test.")
     assert "backupmxctl plan unlisted.test" in found["mx-listed", "unlisted.test"]["mend"]
 
     assert found.severity("mx-best", "best.test") == "error"
-    assert "best.test. 3600 IN MX 30 mx2.example.test." in found["mx-best", "best.test"]["mend"]
+    assert "best.test. 300 IN MX 30 mx2.example.test." in found["mx-best", "best.test"]["mend"]
     assert found.severity("mx-best", "only.test") == "error"
     assert found.severity("mx-best", "equal.test") == "error"
     # with a configured primary mail gets there, but nobody is ever deferred
@@ -153,7 +153,7 @@ def test_not_a_backups_place(found):
 
     assert found.severity("mx-equal", "equal.test") == "warning"
     assert found["mx-equal", "equal.test"]["mend"][-1] == (
-        "equal.test. 3600 IN MX 20 mx2.example.test.")
+        "equal.test. 300 IN MX 20 mx2.example.test.")
     # another backup beside us harms nothing
     assert found.severity("mx-equal", "backups.test") == "note"
 
@@ -186,7 +186,7 @@ def test_what_they_name(found):
     cname = found["mx-cname", "cname.test"]
     assert (cname["severity"], cname["observed"]) == (
         "warning", "mx1.cname.test (10) is an alias (CNAME) of mx1.example.test")
-    assert cname["mend"][1] == "cname.test. 3600 IN MX 10 mx1.example.test."
+    assert cname["mend"][1] == "cname.test. 300 IN MX 10 mx1.example.test."
     # another backup's alias is its own business
     assert found.severity("mx-cname", "backups.test") == "ok"
 
@@ -346,7 +346,7 @@ def zone_entries(findings, keep=()):
 def test_the_advice_mends_it(lab, checker):
     """The zone lines as they are given, in place of the records that they are about."""
     found = checker.check("unlisted.test", "bare.test", "best.test", "cname.test", "brief.test")
-    primary = "{}. 3600 IN MX 10 mx1.example.test."
+    primary = "{}. 300 IN MX 10 mx1.example.test."
     lab.dns.change(zone_entries(found.all("mx-listed", "unlisted.test"),
                                 keep=[primary.format("unlisted.test")]))
     bare = zone_entries(found.all("mx-implicit", "bare.test"))
@@ -355,7 +355,7 @@ def test_the_advice_mends_it(lab, checker):
     lab.dns.change(zone_entries(found.all("mx-best", "best.test"),
                                 keep=[primary.format("best.test")]))
     lab.dns.change(zone_entries(found.all("mx-cname", "cname.test"),
-                                keep=[f"cname.test. 3600 IN MX 20 {OURS}"]))
+                                keep=[f"cname.test. 300 IN MX 20 {OURS}"]))
     brief = zone_entries(found.all("mx-ttl", "brief.test"))
     brief["mx1.brief.test"].append(("AAAA", "2001:db8:1::1"))
     lab.dns.change(brief)

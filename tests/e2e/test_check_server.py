@@ -62,7 +62,7 @@ def test_a_sloppy_backup(lab, checker):
     assert found.severity("server-listed", "sloppy.test") == "ok"
     unlisted = found["server-listed", "unlisted.test"]
     assert unlisted["severity"] == "error"
-    assert unlisted["mend"] == ["unlisted.test. 3600 IN MX 20 mx.foreign.test."]
+    assert unlisted["mend"] == ["unlisted.test. 300 IN MX 20 mx.foreign.test."]
     answers = found["server-answers", "[192.0.2.40]:25"]
     assert answers["severity"] == "warning"
     assert "doesn't offer STARTTLS" in answers["observed"]
@@ -99,7 +99,7 @@ def test_no_backup_at_all(lab, checker):
     assert [found.severity("server-listed", domain)
             for domain in ("best.test", "null.test", "bare.test", "nowhere.test")] == ["error"] * 4
     assert "is the best MX host itself" in found["server-listed", "best.test"]["observed"]
-    assert "best.test. 3600 IN MX 30 mx2.example.test." in found["server-listed", "best.test"]["mend"]
+    assert "best.test. 300 IN MX 30 mx2.example.test." in found["server-listed", "best.test"]["mend"]
     assert "NXDOMAIN" in found["server-listed", "nowhere.test"]["observed"]
 
 
