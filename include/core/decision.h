@@ -62,9 +62,11 @@ struct decision_facts {
 	bool persistent_long; /* and for four hours */
 	/* the domain */
 	enum domain_state state;
-	bool recovering; /* up, and lately down or sick */
-	bool senders_up; /* a better public MX exists and one of its addresses is up (P8) */
-	bool down_long;	 /* down for unknown_accept_after */
+	bool recovering;   /* up, and lately down or sick */
+	bool senders_up;   /* a better public MX exists and one of its addresses is up (P8) */
+	bool down_long;	   /* down for unknown_accept_after */
+	bool would_bounce; /* it answers all the same, in a way that has our MTA bounce at once what
+			      was taken */
 	/* the recipient */
 	enum recipient_status recipient;
 	bool asked; /* row 9's question has been asked: its answer, or none, is in `recipient` */

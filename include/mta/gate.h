@@ -27,7 +27,8 @@ struct gate {
 	struct stats *stats;
 	struct defer_log *defers;
 	struct drills *drills;
-	pthread_mutex_t lock; /* of what follows */
+	atomic_bool is_sendmail; /* the MTA that asked last */
+	pthread_mutex_t lock;	 /* of what follows */
 	struct config *config;
 	char host_name[MAIL_DOMAIN_MAX + 1]; /* ours, for the tag */
 	int64_t waiting; /* callbacks that wait for a callout or a first probe */
@@ -41,6 +42,10 @@ struct config *gate_config(struct gate *gate);
 void gate_configure(struct gate *gate, struct config *config, const char *host_name);
 /* Copies our name. */
 void gate_host_name(struct gate *gate, char *buffer, size_t size);
+
+/* What the MTA is, as its mail sessions show; before the first of them, not Sendmail. */
+void gate_note_mta(struct gate *gate, bool is_sendmail);
+bool gate_mta_is_sendmail(struct gate *gate);
 
 /* A place in the waiting room, of which there are max_waiting; false when all are taken. */
 bool gate_enter_wait(struct gate *gate, int64_t max_waiting);

@@ -19,6 +19,7 @@ struct judge_request {
 	struct ip client;
 	const char *client_name; /* verified, or "" */
 	bool authenticated;
+	bool from_sendmail;    /* the MTA that asks */
 	const char *sender;    /* as typed */
 	const char *recipient; /* as typed */
 	const char *mailer;    /* {rcpt_mailer}; NULL: not told */

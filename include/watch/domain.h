@@ -76,7 +76,8 @@ struct domain {
 	int64_t outage_ms;	   /* since the start of the process, until outage_started_ms */
 	int64_t outage_started_ms; /* of a clock that stands still while we are isolated */
 	bool senders_up;
-	bool sick; /* its primary refuses those it knew, whenever it answers */
+	bool turns_away; /* see struct domain_view */
+	bool sick;	 /* its primary refuses those it knew, whenever it answers */
 	enum domain_proof proof;
 	struct recipient_doubts doubts;
 	/* what the administrator says against it */

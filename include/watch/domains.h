@@ -38,6 +38,7 @@ struct domain_view {
 	int64_t recovered; /* when it came back from down or sick, seconds since 1970; 0: never */
 	bool senders_up;  /* a better public MX exists and one of its addresses is up, or said to be
 			     (P8) */
+	bool turns_away;  /* none is up, and one of them greets, or answers EHLO, with 5xx */
 	bool is_endpoint; /* the client asked about is one of the endpoints that we deliver to */
 	bool peer_mx;	  /* the client asked about is one of the domain's MX hosts */
 	bool asleep;	  /* nobody asked for a day: it is looked at again once somebody does */

@@ -42,14 +42,15 @@ static json_t *domain_to_json(const struct control_settings *settings,
 	const struct decision_facts *facts = &judgement->facts;
 	const char *mx = standing_of(settings, judgement);
 
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:b, s:b, s:b, s:b, s:b}", "domain", judgement->domain,
-		"state", domain_state_name(facts->state), "since",
-		control_time(judgement->view.since), "mx",
-		mx != NULL ? json_string(mx) : json_null(), "listed",
-		judgement->settings != NULL && judgement->settings != &request->config->unlisted,
-		"learning", request->config->domains.from_mta, "senders_up", facts->senders_up,
-		"recovering", facts->recovering, "down_long", facts->down_long);
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:b, s:b, s:b, s:b, s:b}", "domain",
+			 judgement->domain, "state", domain_state_name(facts->state), "since",
+			 control_time(judgement->view.since), "mx",
+			 mx != NULL ? json_string(mx) : json_null(), "listed",
+			 judgement->settings != NULL &&
+				 judgement->settings != &request->config->unlisted,
+			 "learning", request->config->domains.from_mta, "senders_up",
+			 facts->senders_up, "recovering", facts->recovering, "down_long",
+			 facts->down_long, "would_bounce", facts->would_bounce);
 }
 
 static json_t *recipient_to_json(const struct judge_request *request,
@@ -201,6 +202,7 @@ void control_explain(struct control_call *call)
 	struct judge_request request = {
 		.client_name = control_string(call, "name", ""),
 		.authenticated = control_flag(call, "auth"),
+		.from_sendmail = gate_mta_is_sendmail(settings->gate),
 		.sender = control_string(call, "from", "<>"),
 		.recipient = control_string(call, "recipient", ""),
 	};

@@ -81,6 +81,13 @@ static struct verdict row_unknown(const struct decision_facts *facts)
 	return verdict_defer(7, REASON_UNKNOWN_RECIPIENT, 451, "4.4.1", text_unreachable);
 }
 
+/* What is taken would come back as a bounce. */
+static bool is_sick(const struct decision_facts *facts)
+{
+	return facts->state == DOMAIN_SICK ||
+	       (facts->would_bounce && domain_state_is_down(facts->state));
+}
+
 /* Why a sender is not sent on to a primary that is up; false when nothing speaks against it. */
 static bool reason_to_keep(const struct decision_facts *facts, enum decision_reason *reason)
 {
@@ -121,7 +128,7 @@ struct verdict decision_make(const struct decision_facts *facts)
 		return verdict_silent(2, DECISION_CONTINUE, REASON_NOT_BACKUP);
 	if (recipient == RECIPIENT_INVALID)
 		return row_invalid(facts);
-	if (facts->state == DOMAIN_SICK)
+	if (is_sick(facts))
 		return verdict_defer(4, REASON_PRIMARY_SICK, 451, "4.3.0", text_sick);
 	if (domain_state_is_down(facts->state)) {
 		if (recipient == RECIPIENT_VALID)

@@ -174,8 +174,13 @@ static void say_why(const json_t *result, struct text *say)
 		say_invalid(result, say);
 		break;
 	case 4:
-		text_add(say, "the primary answers, but is not in order: mail for it would be "
-			      "bounced, so the sender is told to come again.");
+		text_add(say,
+			 ctl_flag(inputs, "would_bounce")
+				 ? "the primary is down, but greets with 5xx, and Sendmail would "
+				   "bounce at once what it has for it: the sender is told to "
+				   "come again."
+				 : "the primary answers, but is not in order: mail for it "
+				   "would be bounced, so the sender is told to come again.");
 		break;
 	case 5:
 		text_add(say, "the primary is down and the recipient is known: the mail is taken "
@@ -304,6 +309,7 @@ static void print_domain(const struct terminal *terminal, const json_t *result,
 	flag(terminal, inputs, "senders_up", "a better MX is up");
 	flag(terminal, inputs, "recovering", "came back lately");
 	flag(terminal, inputs, "down_long", "down for long");
+	flag(terminal, inputs, "would_bounce", "our MTA would bounce");
 }
 
 static void print_recipient(const struct terminal *terminal, const json_t *inputs)

@@ -40,6 +40,16 @@ void gate_configure(struct gate *gate, struct config *config, const char *host_n
 	config_put(old);
 }
 
+void gate_note_mta(struct gate *gate, bool is_sendmail)
+{
+	atomic_store_explicit(&gate->is_sendmail, is_sendmail, memory_order_relaxed);
+}
+
+bool gate_mta_is_sendmail(struct gate *gate)
+{
+	return atomic_load_explicit(&gate->is_sendmail, memory_order_relaxed);
+}
+
 bool gate_enter_wait(struct gate *gate, int64_t max_waiting)
 {
 	bool entered;

@@ -213,7 +213,14 @@ static enum domain_state state_for(const struct judgement *judgement)
 	return judgement->drill && state != DOMAIN_NOT_BACKUP ? DOMAIN_DOWN : state;
 }
 
-static void fill_facts(struct judgement *judgement, int64_t now)
+/* Postfix waits for a better day when it is greeted with 5xx; Sendmail sends a bounce at once. */
+static bool would_bounce(const struct judge_request *request, const struct judgement *judgement)
+{
+	return request->from_sendmail && judgement->view.turns_away && !judgement->drill;
+}
+
+static void fill_facts(const struct judge_request *request, struct judgement *judgement,
+		       int64_t now)
 {
 	const struct config_policy *policy = &judgement->settings->policy;
 	const struct domain_view *view = &judgement->view;
@@ -227,6 +234,7 @@ static void fill_facts(struct judgement *judgement, int64_t now)
 	facts->senders_up = view->senders_up;
 	facts->down_long =
 		view->down_since != 0 && now - view->down_since >= policy->unknown_accept_after;
+	facts->would_bounce = would_bounce(request, judgement);
 	facts->recipient = judgement->found.status;
 	facts->policy = policy->decision;
 }
@@ -315,7 +323,7 @@ void judge(struct gate *gate, const struct judge_request *request, struct judgem
 		look_at_recipient(gate, request, judgement, now);
 		if (judgement->view.state != DOMAIN_NOT_BACKUP)
 			look_at_sender(gate, request, judgement, now);
-		fill_facts(judgement, now);
+		fill_facts(request, judgement, now);
 	}
 	judgement->verdict = decision_make(&judgement->facts);
 	if (request->wait_left_ms == NULL)

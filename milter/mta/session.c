@@ -80,6 +80,7 @@ void session_free(struct session *session)
 void session_set_mta(struct session *session, bool is_sendmail, const char *mta_name)
 {
 	session->is_sendmail = is_sendmail;
+	gate_note_mta(session->gate, is_sendmail);
 	text_copy(session->mta_name, sizeof(session->mta_name), mta_name);
 }
 
@@ -271,6 +272,7 @@ void session_rcpt(struct session *session, const struct session_recipient *recip
 		.client = session->client,
 		.client_name = session->client_name,
 		.authenticated = session->authenticated,
+		.from_sendmail = session->is_sendmail,
 		.sender = session->sender_typed,
 		.recipient = recipient->typed,
 		.mailer = recipient->mailer,

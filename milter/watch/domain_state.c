@@ -20,10 +20,11 @@ struct tally {
 	unsigned up;
 	unsigned unknown;
 	unsigned no_route;
-	unsigned ehlo_refused; /* answered, but refuse EHLO and HELO with 5xx */
-	unsigned rising;       /* still down, but the last probe was a good one */
-	unsigned reached;      /* answered at all */
-	bool looped;	       /* one was left out because it is ourselves */
+	unsigned ehlo_refused;	 /* answered, but refuse EHLO and HELO with 5xx */
+	unsigned banner_refused; /* answered, but greet with 5xx */
+	unsigned rising;	 /* still down, but the last probe was a good one */
+	unsigned reached;	 /* answered at all */
+	bool looped;		 /* one was left out because it is ourselves */
 	enum health_reason first_reason;
 };
 
@@ -44,6 +45,8 @@ static void tally_add(struct tally *tally, const struct health *health)
 		tally->reached++;
 	if (health->state == HEALTH_DOWN && health->reason == HEALTH_EHLO_5XX)
 		tally->ehlo_refused++;
+	if (health->state == HEALTH_DOWN && health->reason == HEALTH_BANNER_5XX)
+		tally->banner_refused++;
 	if (health->state == HEALTH_DOWN && health->reason == HEALTH_OK)
 		tally->rising++;
 }
@@ -91,6 +94,20 @@ static bool is_sick_by_ehlo(const struct domain *domain, const struct tally *tal
 	bool so_far = domain->state == DOMAIN_SICK && tally->rising > 0;
 
 	return tally->reached == tally->ehlo_refused && (tally->reached > 0 || so_far);
+}
+
+/* RFC 5321 (3.1) lets an MTA take that for final, also when another host of the domain is away, or
+ * says "later". As above, one good probe doesn't end it; and a state remembered from before a
+ * restart has its reason with it. */
+static bool turns_away(const struct domain *domain, const struct tally *tally)
+{
+	if (tally->up > 0)
+		return false;
+	if (tally->banner_refused + tally->ehlo_refused > 0)
+		return true;
+	if (tally->unknown > 0)
+		return domain->state == DOMAIN_DOWN && domain->reason == HEALTH_BANNER_5XX;
+	return domain->turns_away && tally->rising > 0;
 }
 
 static enum domain_state state_of(const struct domain *domain, const struct tally *tally,
@@ -432,6 +449,7 @@ void domain_evaluate(struct domain *domain)
 
 	set_leaders(domain);
 	domain->senders_up = senders_seen_up(domain);
+	domain->turns_away = turns_away(domain, &tally);
 	if (state != DOMAIN_UP)
 		domain->proof = DOMAIN_PROOF_NONE;
 	else if (awaits_proof(domain))
@@ -524,6 +542,7 @@ void domain_publish(struct domain *domain)
 		.doubts = domain->doubts,
 		.recovered = domain->recovered,
 		.senders_up = senders_up(domain),
+		.turns_away = domain->turns_away,
 		.asleep = domain->asleep,
 	};
 	published->up_seconds = domain->up_seconds;

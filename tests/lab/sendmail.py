@@ -59,6 +59,7 @@ SETTINGS = {
     # As with Postfix in the lab, a sender isn't looked up: that is the milter's DNS alone.
     "senders": "FEATURE(`accept_unresolvable_domains')dnl",
     "milter": "",
+    "authentication": "",
     "more": "",
     "mailers": "MAILER(`local')dnl\nMAILER(`smtp')dnl",
 }
@@ -146,6 +147,19 @@ class BackupSendmail:
     def own_mailboxes(self, domain):
         """The domain's mailboxes are on this host; "": none is."""
         self.reconfigure(more=f"LOCAL_DOMAIN(`{domain}')dnl" if domain else "")
+
+    def offer_authentication(self, user, password):
+        """Cyrus SASL with a password file: AUTH PLAIN for one user."""
+        database = "/etc/mail/sasldb2"
+        self.host.write("/etc/sasl2/Sendmail.conf",
+                        "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
+                        f"sasldb_path: {database}\n")
+        self.host.run(["saslpasswd2", "-p", "-c", "-f", database, "-u", self.host.fqdn, user],
+                      input=password + "\n")
+        self.host.path(database).chmod(0o600)
+        self.reconfigure(authentication="TRUST_AUTH_MECH(`PLAIN LOGIN')dnl\n"
+                                        "define(`confAUTH_MECHANISMS', `PLAIN LOGIN')dnl\n"
+                                        "define(`confAUTH_OPTIONS', `')dnl")
 
     def log_text(self):
         lines = self.log.read_text(errors="replace").splitlines(keepends=True)

@@ -53,6 +53,7 @@ static bool take_flag(struct decision_facts *facts, const char *word)
 		{ "recovering", &facts->recovering, true },
 		{ "no-better-mx", &facts->senders_up, false },
 		{ "down-long", &facts->down_long, true },
+		{ "would-bounce", &facts->would_bounce, true },
 		{ "asked", &facts->asked, true },
 	};
 
@@ -198,6 +199,7 @@ static struct decision_facts facts_of(unsigned long number)
 		.recovering = take(&number, 2),
 		.senders_up = take(&number, 2),
 		.down_long = take(&number, 2),
+		.would_bounce = take(&number, 2),
 		.asked = take(&number, 2),
 		.state = (enum domain_state)take(&number, DOMAIN_STATE_COUNT),
 		.recipient = (enum recipient_status)take(&number, RECIPIENT_STATUS_COUNT),
@@ -210,7 +212,7 @@ static struct decision_facts facts_of(unsigned long number)
 	return facts;
 }
 
-#define COMBINATIONS (256UL * DOMAIN_STATE_COUNT * RECIPIENT_STATUS_COUNT * 2 * 2 * 4 * 3)
+#define COMBINATIONS (512UL * DOMAIN_STATE_COUNT * RECIPIENT_STATUS_COUNT * 2 * 2 * 4 * 3)
 
 static void each_combination(void (*check)(const struct decision_facts *facts,
 					   const struct verdict *verdict))
@@ -301,6 +303,8 @@ static void check_p8(const struct decision_facts *facts, const struct verdict *v
 static void check_sick(const struct decision_facts *facts, const struct verdict *verdict)
 {
 	if (facts->state == DOMAIN_SICK && !facts->exempt)
+		assert_int_not_equal(verdict->action, DECISION_ACCEPT);
+	if (facts->would_bounce && domain_state_is_down(facts->state) && !facts->exempt)
 		assert_int_not_equal(verdict->action, DECISION_ACCEPT);
 	if (facts->recipient == RECIPIENT_INVALID)
 		assert_int_not_equal(verdict->action, DECISION_ACCEPT);
