@@ -32,7 +32,8 @@ Tiers (all of them without one named):
               root file system (tests/package)
 
 Builds, each in build/NAME: gcc, clang, asan (address and undefined behaviour), tsan (threads).
-The unit tier runs on all of them, daemon on gcc, asan and tsan, e2e on gcc and asan.
+The unit tier runs on all of them, daemon on gcc, asan and tsan, e2e on gcc and asan. The modules of
+e2e run with Postfix as the backup's MTA, and on gcc with Sendmail, too, where that makes a difference.
 
   --builds LIST   only these, as in --builds gcc,asan
   --no-install    the Debian packages are there already
@@ -54,6 +55,31 @@ BUILDS = {
     "tsan": ["--enable-werror", "--with-sanitizer=thread"],
 }
 PYTEST_BUILDS = {"daemon": ["gcc", "asan", "tsan"], "e2e": ["gcc", "asan"]}
+# The end-to-end modules that run with Sendmail as the backup's MTA as well, on the first build. Single
+# tests that can't are listed in tests/e2e/conftest.py.
+WITH_SENDMAIL = [
+    "detection", "dictionary_attack", "exempt", "force", "hanging_primary",
+    "isolation", "learned_domains", "outages", "own_failures", "policy", "primary_refuses_us",
+    "reload", "report", "restart", "retrying_sender", "tag", "vanished_users", "who_is_primary",
+]
+# And those that don't, with the reason. A new module has to be in one of the two.
+OF_SENDMAIL = "is about Sendmail, whatever the environment says"
+OF_CHECK = "check asks each MTA by its own tools: test_check_sendmail has Sendmail's part"
+NO_MTA = "asks nothing of the backup's MTA"
+NOT_WITH_SENDMAIL = {
+    "check_dns": NO_MTA, "check_memory": NO_MTA, "check_setup": NO_MTA, "plan": NO_MTA,
+    "check_postfix": OF_CHECK, "check_newcomer": OF_CHECK,
+    "check_reach": "compares the primary with what Postfix offers: an MTA's offers are one SMTP",
+    "check_server": "looks at a sloppy Postfix: test_sendmail has a good Sendmail looked at",
+    "check_web": "has Postfix show a certificate: to check it is any STARTTLS's",
+    "check_sendmail": OF_SENDMAIL, "drill_sendmail": OF_SENDMAIL, "sendmail": OF_SENDMAIL,
+    "drill": "looks into Postfix's queue: test_drill_sendmail has the same steps",
+    "drill_milter": "looks into Postfix's queue: test_drill_sendmail has the same steps",
+    "commands": "only root may run Sendmail's queue: there ETRN is the only way, and the daemon "
+                "isn't root",
+    "no_bounce": "Sendmail ignores NOTIFY=NEVER: test_sendmail states the difference",
+    "friendly_primary": "is about what a primary sees of the milter",
+}
 TIERS = ["lint", "unit", "daemon", "e2e", "distcheck", "package"]
 
 SUPPRESSIONS = TOP / "tests/sanitizers"
@@ -148,15 +174,33 @@ def pytest_jobs(tier, build):
         # The scripted peers are held to real clients once; they are the same for every build.
         modules.insert(0, TOP / "tests/peers/test_peers.py")
     for module in modules:
-        job = Job(f"{tier} {build} {module.stem}", [], (f"build {build}",), folder=TOP,
-                  count=count_junit)
-        job.command = pytest_command(job, module)
-        if tier == "daemon":
-            # A loopback of its own: ports and addresses can't collide with another job's.
-            job.command = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh",
-                           *job.command]
-        job.environment = {"BACKUPMX_BUILD": str(TOP / "build" / build)}
-        yield job
+        yield pytest_job(tier, build, module)
+    if tier == "e2e" and build == PYTEST_BUILDS[tier][0]:
+        for module in modules:
+            if runs_with_sendmail(module):
+                yield pytest_job(tier, build, module, mta="sendmail")
+
+
+def runs_with_sendmail(module):
+    name = module.stem.removeprefix("test_")
+    if (name in WITH_SENDMAIL) == (name in NOT_WITH_SENDMAIL):
+        sys.exit(f"{module.name}: does it run with Sendmail, too? tests/runner.py must list it "
+                 "in WITH_SENDMAIL, or in NOT_WITH_SENDMAIL with the reason")
+    return name in WITH_SENDMAIL
+
+
+def pytest_job(tier, build, module, mta=None):
+    job = Job(f"{tier} {mta or build} {module.stem}", [], (f"build {build}",), folder=TOP,
+              count=count_junit)
+    job.command = pytest_command(job, module)
+    if tier == "daemon":
+        # A loopback of its own: ports and addresses can't collide with another job's.
+        job.command = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh",
+                       *job.command]
+    job.environment = {"BACKUPMX_BUILD": str(TOP / "build" / build)}
+    if mta:
+        job.environment["BACKUPMX_LAB_MTA"] = mta
+    return job
 
 
 def package_jobs():

@@ -153,7 +153,7 @@ void check_mend_mx(struct check *check, const char *domain, unsigned preference,
 	const struct dns_record *record = mx != NULL ? resolved_record(mx, DNS_TYPE_MX, 0) : NULL;
 	int64_t ttl = CHECK_MX_TTL;
 
-	if (record != NULL && record->ttl >= TTL_LEAST && record->ttl <= TTL_MOST)
+	if (record != NULL && record->ttl >= PLAN_TTL_LEAST && record->ttl <= PLAN_TTL_MOST)
 		ttl = record->ttl;
 	check_mend(check->findings, "%s. %lld IN MX %u %s.", domain, (long long)ttl, preference,
 		   target);

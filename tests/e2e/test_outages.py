@@ -28,8 +28,6 @@ MILTER_SETTINGS = {}
 
 @pytest.mark.parametrize("kind", OUTAGES)
 def test_outage(lab, figure, kind):
-    if kind == "banner 554" and lab.mta == "sendmail":
-        pytest.skip("Sendmail returns mail to its sender when the next hop greets with 5xx")
     break_it, reasons = OUTAGES[kind]
     for what, value in whole_outage(lab, break_it, list(OUTAGES).index(kind), kind, reasons):
         figure(what, value)

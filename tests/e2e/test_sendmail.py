@@ -7,6 +7,7 @@ import pathlib
 import re
 
 from lab import outage
+from lab.checking import Checker
 from lab.milter import USER
 from peers.daemon import TOP
 from peers.waiting import eventually
@@ -123,6 +124,16 @@ def test_no_bounce_has_no_effect(own_lab):
     assert "nobody@example.test" in bounce.text
     for user in ("user12", "user13", "user14"):
         assert len(lab.primary.deliveries(f"{user}@example.test", "no-bounce")) == 1
+
+
+def test_seen_from_outside(lab):
+    """check --server, at some other host, of a good backup."""
+    until_up(lab)
+    found = Checker(lab.client).check("--server", "mx2.example.test", "--to", "alice@example.test",
+                                      "example.test")
+    assert found.severity("server-listed", "example.test") == "ok"
+    assert found.severity("server-invented", "example.test") == "ok"
+    assert found.severity("server-defers", "example.test") == "ok"
 
 
 def lines_of(text):
