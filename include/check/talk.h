@@ -31,6 +31,9 @@ struct talk_answer {
 };
 
 /* A domain, and who of it is asked for. */
+/* A zone may name thousands of addresses: those of its best hosts come first. */
+#define TALK_ENDPOINTS_MAX 32 /* of one domain that are talked to */
+
 struct talk_domain {
 	const struct check_domain *domain;
 	char canary[TALK_ADDRESS_MAX]; /* a recipient that should be accepted; "": none is known */
@@ -101,7 +104,7 @@ void talk_sessions_run(struct check *check, struct talk **talks, size_t count);
 struct talks *talks_gather(struct check *check);
 void talks_free(struct talks *talks);
 
-/* That of an endpoint of a domain. */
+/* That of an endpoint of a domain; NULL: it was left out (TALK_ENDPOINTS_MAX). */
 struct talk *talks_find(const struct talks *talks, const struct ip_port *address);
 
 /* Finds somebody of the domain who should be accepted: by the configuration, the daemon's memory,

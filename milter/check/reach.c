@@ -135,7 +135,7 @@ static bool is_spared(const struct talks *talks, const struct talk *talk)
 		for (size_t j = 0; j < domain->endpoint_count && !spared; j++) {
 			const struct talk *other = talks_find(talks, &domain->endpoints[j].address);
 
-			spared = other != talk && other->reason == HEALTH_OK;
+			spared = other != NULL && other != talk && other->reason == HEALTH_OK;
 		}
 		if (!spared)
 			return false;
@@ -246,6 +246,15 @@ static void loop_judge(struct check *check, const struct talk *talk)
 		   talk->canaries[0].domain->domain->name);
 }
 
+/* Who gives a domain so many addresses can't have this host connect to all of them. */
+static void left_out_judge(struct check *check, const struct check_domain *domain)
+{
+	if (domain->endpoint_count > TALK_ENDPOINTS_MAX)
+		check_unseen(check->findings, &connect_rule, domain->name,
+			     "of the %zu addresses of its hosts only the first %d are asked",
+			     domain->endpoint_count, TALK_ENDPOINTS_MAX);
+}
+
 /* What the MX records lack is said by their own rules. */
 static void homeless_judge(struct check *check, const struct check_domain *domain)
 {
@@ -264,9 +273,11 @@ static void homeless_judge(struct check *check, const struct check_domain *domai
 
 static void endpoints_judge(struct check *check, const struct talks *talks)
 {
-	for (size_t i = 0; i < talks->domain_count; i++)
+	for (size_t i = 0; i < talks->domain_count; i++) {
 		if (talks->domains[i].domain->endpoint_count == 0)
 			homeless_judge(check, talks->domains[i].domain);
+		left_out_judge(check, talks->domains[i].domain);
+	}
 	for (size_t i = 0; i < talks->count; i++) {
 		const struct talk *talk = &talks->items[i];
 

@@ -38,7 +38,7 @@ static struct worst worst_of(const struct talks *talks, const struct check_domai
 	for (size_t i = 0; i < domain->endpoint_count; i++) {
 		const struct talk *talk = talks_find(talks, &domain->endpoints[i].address);
 
-		if (talk->is_us || talk->reason != HEALTH_OK)
+		if (talk == NULL || talk->is_us || talk->reason != HEALTH_OK)
 			continue;
 		worst.any = talk;
 		if (talk->size_limit != 0 &&

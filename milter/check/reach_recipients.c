@@ -189,7 +189,7 @@ static bool is_left_out(const struct talks *talks, const struct talk_domain *dom
 	for (size_t i = 0; i < its->endpoint_count; i++) {
 		const struct talk *talk = talks_find(talks, &its->endpoints[i].address);
 
-		if (strcmp(its->endpoints[i].host, its->endpoints[0].host) == 0 &&
+		if (talk != NULL && strcmp(its->endpoints[i].host, its->endpoints[0].host) == 0 &&
 		    talk->reason == HEALTH_OK && talk->mail.code == 0)
 			return talks->domain_count > 1;
 	}

@@ -77,7 +77,8 @@ static void primaries_add(struct check *check, struct talks *talks)
 			domain->silent = "callout = no in section [recipients]";
 		else if (domain->domain->endpoint_count > 0)
 			talk_canary_choose(check, domain);
-		for (size_t j = 0; j < domain->domain->endpoint_count; j++)
+		for (size_t j = 0; j < domain->domain->endpoint_count && j < TALK_ENDPOINTS_MAX;
+		     j++)
 			endpoint_take(check, talks, domain, &domain->domain->endpoints[j]);
 	}
 }

@@ -139,3 +139,17 @@ def test_a_remembered_recipient(world):
         assert shlex.split(command) == ["backupmxctl", "recipients", "forget"] + (
             ["--"] if local[0] == "-" else []) + ["%s@%s" % (local, domain)]
         assert daemon.ctl(*shlex.split(command)[1:])[0] == 0
+
+
+def test_thousands_of_addresses(world):
+    """A zone can't have this host connect to all that it names."""
+    dns = world.lab.dns
+    dns.mx("many.test", *((i, "h%d.many.test" % i) for i in range(1, 41)), (60, "mx2.example.net"))
+    for i in range(1, 41):
+        dns.host("h%d.many.test" % i, "127.77.1.%d" % i)
+    endpoints = [one for one in world.check("many.test")
+                 if one["id"] == "primary-connect" and "[127.77." in one["subject"]]
+    left, = [one for one in world.check("many.test")
+             if one["id"] == "primary-connect" and one["subject"] == "many.test"]
+    assert len(endpoints) == 32 and left["unseen"]
+    assert left["observed"] == "of the 40 addresses of its hosts only the first 32 are asked"
