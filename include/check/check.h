@@ -50,6 +50,7 @@ struct check_options {
 	const char *recipient;	    /* somebody whom that host's primary takes, local@domain;
 				       NULL: nobody is known */
 	const char *daemon_problem; /* why there is no status; NULL when there is one */
+	bool daemon_forbidden;	    /* this user may not ask it: nothing is known of it */
 	/* Asks the daemon (the request is taken over): json_decref() the answer; NULL: there is
 	 * none. May block. NULL: there is no daemon. */
 	json_t *(*ask)(void *arg, json_t *request);

@@ -82,6 +82,11 @@ static void daemon_judge(struct check *check)
 			  domains == 1 ? "" : "s");
 		return;
 	}
+	if (check->options.daemon_forbidden) {
+		check_unseen(check->findings, &daemon_rule, NULL, "%s",
+			     check->options.daemon_problem);
+		return;
+	}
 	check_add(check->findings, &daemon_rule, CHECK_ERROR, NULL, "%s",
 		  check->options.daemon_problem);
 	check_mend(check->findings, "systemctl enable --now backupmx-milter");

@@ -2,7 +2,9 @@
 /* "check": runs the groups of rules, and shows what they found. */
 #include "check/check.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -400,6 +402,21 @@ static json_t *ask_quietly(struct ctl *ctl, json_t *request, char *problem)
 	return answer;
 }
 
+/* Is it only that this user may not use the control socket? Then nothing is known of the daemon. */
+static bool may_not_ask(struct ctl *ctl)
+{
+	char problem[CTL_PROBLEM_MAX] = "";
+	char *path;
+	bool forbidden;
+
+	ctl->problem = problem;
+	path = ctl_socket_path(ctl);
+	ctl->problem = NULL;
+	forbidden = path != NULL && access(path, W_OK) != 0 && errno == EACCES;
+	free(path);
+	return forbidden;
+}
+
 static json_t *ask_for_check(void *arg, json_t *request)
 {
 	char problem[CTL_PROBLEM_MAX] = "";
@@ -424,6 +441,7 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
 	if (options.server == NULL)
 		status = ask_quietly(ctl, json_pack("{s:s}", "command", "status"), problem);
 	options.daemon_problem = status == NULL ? problem : NULL;
+	options.daemon_forbidden = status == NULL && may_not_ask(ctl);
 	if (status != NULL) {
 		options.ask = ask_for_check;
 		options.ask_arg = ctl;

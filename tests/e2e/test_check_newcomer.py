@@ -226,6 +226,13 @@ def test_the_advice_leads_to_a_backup(newcomer):
                                 "SOMEBODY@example.test --hold\n"), done.stdout
 
 
+def test_without_root(newcomer):
+    """Who may not ask the daemon isn't told that there is none."""
+    done = Findings(newcomer.ctl("check", "--json", user=65534))
+    assert done.exit == 0 and done["daemon"]["unseen"]
+    assert "you may not use this socket" in done["daemon"]["observed"]
+
+
 def test_it_is_one(newcomer):
     """Nobody has written yet: the drill passes, senders are sent on, and people are learned."""
     drill = newcomer.drill()
