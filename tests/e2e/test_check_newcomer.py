@@ -19,6 +19,7 @@ from peers.daemon import SANITIZER_REPORT, program
 from peers.terminal import COLOUR, run_on_terminal
 from peers.waiting import eventually
 
+MTA = "postfix"
 MAILBOXES = "/etc/mailboxes"
 KNOWN, LEARNED, NOBODY = "alice@example.test", "carol@example.test", "nobody@example.test"
 INI = "/etc/backupmx-milter/backupmx.ini"
@@ -175,7 +176,7 @@ class Newcomer:
 
 @pytest.fixture(scope="module", name="newcomer")
 def make_newcomer():
-    with Lab(milter=None, relayed=["example.test"]) as lab:
+    with Lab(milter=None, relayed=["example.test"], mta=MTA) as lab:
         yield Newcomer(lab)
 
 
