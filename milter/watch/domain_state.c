@@ -97,17 +97,13 @@ static bool is_sick_by_ehlo(const struct domain *domain, const struct tally *tal
 }
 
 /* RFC 5321 (3.1) lets an MTA take that for final, also when another host of the domain is away, or
- * says "later". As above, one good probe doesn't end it; and a state remembered from before a
- * restart has its reason with it. */
+ * says "later". As above, one good probe doesn't end it. */
 static bool turns_away(const struct domain *domain, const struct tally *tally)
 {
 	if (tally->up > 0)
 		return false;
-	if (tally->banner_refused + tally->ehlo_refused > 0)
-		return true;
-	if (tally->unknown > 0)
-		return domain->state == DOMAIN_DOWN && domain->reason == HEALTH_BANNER_5XX;
-	return domain->turns_away && tally->rising > 0;
+	return tally->banner_refused + tally->ehlo_refused > 0 ||
+	       (domain->turns_away && tally->rising > 0);
 }
 
 static enum domain_state state_of(const struct domain *domain, const struct tally *tally,

@@ -4,9 +4,12 @@
 # once what it has for it. So Sendmail's senders are told to come again, for as long as that is what
 # the primary says, and not longer.
 
+import itertools
+
 import pytest
 
 from peers.loglines import fields
+from peers.smtp_server import SILENCE
 from peers.waiting import eventually
 
 GREETING = "554 5.3.2 no service today"
@@ -15,19 +18,19 @@ NOT_KNOWN_YET = (451, "4.4.1",
                  "primary MX is unreachable and this recipient is not known here yet")
 
 
+def said(daemon, profile, local, domain):
+    reply = daemon.milter(profile).rcpt("<%s@%s>" % (local, domain))
+    if reply.action == "continue":
+        return "taken"
+    return reply.code, reply.xcode, reply.text.split(">: ")[-1].rsplit(" (id ")[0]
+
+
 def ask(daemon, profile, local, domain):
     """What is said, and the fields of the line that says so."""
     mark = daemon.mark()
-    reply = daemon.milter(profile).rcpt("<%s@%s>" % (local, domain))
+    reply = said(daemon, profile, local, domain)
     line = daemon.wait_for_log(r"action=\S+ .*to=<%s@%s> " % (local, domain), 5, mark).string
-    if reply.action == "continue":
-        return "taken", fields(line)
-    text = reply.text.split(">: ")[-1].rsplit(" (id ")[0]
-    return (reply.code, reply.xcode, text), fields(line)
-
-
-def said(daemon, profile, local, domain):
-    return ask(daemon, profile, local, domain)[0]
+    return reply, fields(line)
 
 
 def wait_said(daemon, wanted, domain):
@@ -37,6 +40,7 @@ def wait_said(daemon, wanted, domain):
 
 
 def known(lab, domain, servers, ini=()):
+    """A daemon that knows who is there, and then the primary turns all away."""
     daemon = lab.daemon(*ini, domains=[domain])
     daemon.wait_for_state(domain, "up")
     daemon.learn("alice@" + domain, "nobody@" + domain)
@@ -75,10 +79,33 @@ def test_only_while_it_is_so(lab):
     assert said(daemon, "sendmail", "new", "away.test") == NOT_KNOWN_YET
     server.start()
     wait_said(daemon, SICK, "away.test")
+    # until the first probe of a new process is over, what was remembered holds
+    server.script.banner = SILENCE
     daemon.restart()
     assert said(daemon, "sendmail", "alice", "away.test") == SICK
+    wait_said(daemon, "taken", "away.test")
+    server.script.banner = GREETING
+    wait_said(daemon, SICK, "away.test")
     server.script.banner = "421 4.3.2 come back later"
     wait_said(daemon, "taken", "away.test")
+    assert daemon.status("away.test")["state"] == "down"
+
+
+def test_one_good_probe_does_not_end_it(lab):
+    """It takes two to be up (rise), and that one in between says nothing of the next delivery."""
+    server = lab.primary("away.test", recipients={"alice": "250 ok"})
+    daemon = known(lab, "away.test", [server], [{"probe": {"rise": 2}}])
+    turns = itertools.count()
+    server.script.banner = lambda session, argument: (
+        "220 {name} ESMTP" if next(turns) % 2 else GREETING)
+    mark = daemon.mark()
+    heard = set()
+
+    def seen_both():
+        heard.add(said(daemon, "sendmail", "alice", "away.test"))
+        return len(daemon.log_lines(r"probe: address=\S+ result=ok", mark)) >= 2
+    eventually(seen_both, 20, "two good probes, never two in a row", pause=0.1)
+    assert heard == {SICK}
     assert daemon.status("away.test")["state"] == "down"
 
 

@@ -136,6 +136,13 @@ def test_seen_from_outside(lab):
     assert found.severity("server-defers", "example.test") == "ok"
 
 
+def test_only_root_runs_the_queue(lab):
+    """So a flush command of the daemon's, which isn't root, would be of no use: ETRN is."""
+    done = lab.backup_host.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                "/usr/sbin/sendmail", "-qRexample.test"], check=False)
+    assert done.returncode != 0
+
+
 def lines_of(text):
     return [line for line in text.splitlines() if line and not line.startswith("dnl")]
 
