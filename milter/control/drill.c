@@ -134,7 +134,10 @@ void control_drill(struct control_call *call)
 		return;
 	domain = domains_rouse(control_settings_of(call)->gate->domains, order.domain);
 	if (domain == NULL)
-		control_fail(call, CONTROL_NO, "%s is no domain of ours", order.domain);
+		control_fail(call, CONTROL_NO,
+			     "%s is no domain of ours yet: write [domain \"%s\"] at the end of the "
+			     "configuration, then backupmxctl reload",
+			     order.domain, order.domain);
 	else if (domain_seen(domain) == DOMAIN_NOT_BACKUP)
 		control_fail(call, CONTROL_NO,
 			     "%s is not-backup: its MX records give nobody better than this host, "

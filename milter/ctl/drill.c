@@ -303,7 +303,7 @@ static void open_log(struct run *run)
 		if (access(usual[i], F_OK) == 0)
 			run->log_path = memory_string(usual[i]);
 	if (run->log_path == NULL) {
-		drill->log_problem = "there is none at the usual places";
+		drill->log_problem = "there is neither /var/log/mail.log nor /var/log/maillog";
 		return;
 	}
 	error = log_tail_open(&drill->log, run->log_path);

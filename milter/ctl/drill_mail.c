@@ -106,8 +106,9 @@ static const char *advice_by_reason(const char *reason)
 		  "the primary said that there is no such user: drill with somebody who exists; if "
 		  "it is wrong, backupmxctl recipients forget ADDRESS" },
 		{ "unknown-recipient",
-		  "this recipient isn't known here, so in an outage mail for it has to wait: "
-		  "backupmxctl recipients import FILE; or drill with one that is known "
+		  "this recipient wasn't known here, so in an outage mail for it has to wait; the "
+		  "primary is asked about it now: drill again in some seconds. If it stays so: "
+		  "backupmxctl recipients import FILE, or drill with one that is known "
 		  "(backupmxctl recipients list)" },
 		{ "catch-all", "when_catch_all = defer: in an outage no mail of this catch-all "
 			       "domain is taken" },

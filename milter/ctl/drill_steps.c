@@ -300,6 +300,12 @@ enum drill_result drill_delivered(struct drill *drill, struct drill_words *words
 		text_add_format(&words->seen, "the mail log can't be read: %s", drill->log_problem);
 		text_add(&words->advice, "whether it was delivered or bounced only the log tells: "
 					 "be root, or name the log by --mail-log FILE");
+		/* a Debian or Fedora as it is installed today has no other log than the journal */
+		if (drill->queue_id[0] != '\0')
+			text_add_format(&words->advice,
+					"; where only the journal has it: "
+					"journalctl --since -1h --grep %s",
+					drill->queue_id);
 		return DRILL_SKIP;
 	}
 	do

@@ -184,7 +184,9 @@ def test_without_root(ready):
     assert not ready.backup.queue()
     code, parsed = drill(ready, "--mail-log", "/nonexistent/mail.log", "--mta-config", "/etc/postfix")
     assert code == 0 and steps_of(parsed)["delivered"]["result"] == "SKIP"
-    assert "--mail-log" in steps_of(parsed)["delivered"]["advice"]
+    advice = steps_of(parsed)["delivered"]["advice"]
+    assert "--mail-log" in advice
+    assert advice.endswith(f"journalctl --since -1h --grep {parsed['queue_id']}")
 
 
 def test_with_the_rights_of_the_unit(ready):
