@@ -218,9 +218,15 @@ def test_recipient_not_known(ready):
     code, parsed = drill(lab, "--hold", recipient="bob@example.test")
     step = failed_at(parsed, "accepted")
     assert code == 1 and "451 4.4.1" in step["seen"]
+    assert "drill again" in step["advice"]
     assert "backupmxctl recipients import" in step["advice"]
     assert parsed["queue_id"] is None
     nothing_left(lab, mark)
+    # the drill itself has the primary asked
+    lab.milter.wait_for_log(r"callout: recipient=<bob@example\.test> verdict=valid ", 30, mark)
+    eventually(lambda: lab.milter.explain("bob@example.test")["recipient"] == "valid", 10,
+               "bob is remembered")
+    assert drill(lab, "--hold", recipient="bob@example.test")[0] == 0
 
 
 def test_primary_refuses_what_we_pass_on(ready):
