@@ -72,15 +72,15 @@ def test_the_trap_works(world):
 def test_mx_targets(world, fault):
     dns = world.lab.dns
     labels = LABELS + ODD
-    dns.set("odd.test", "MX", [mx(10 + i, label, "odd", "test")
-                               for i, label in enumerate(labels)] + [(99, "mx2.example.net")])
+    dns.set("zone.test", "MX", [mx(10 + i, label, "odd", "test")
+                                for i, label in enumerate(labels)] + [(99, "mx2.example.net")])
     dns.fail_all(None)
     if fault:
         dns.fail_all(fault)
-        for kept in ("odd.test", "mx2.example.net"):
+        for kept in ("zone.test", "mx2.example.net"):
             dns.fail(kept, "", None)
     try:
-        found = world.check("odd.test")
+        found = world.check("zone.test")
     finally:
         dns.fail_all(None)
     faulty = [one for one in found if one["id"] == "mx-address" and one["severity"] != "ok"]
